@@ -1,0 +1,1 @@
+"""Models and variants: listing them (cheap) and loading them (torch)."""

@@ -1,0 +1,1 @@
+"""Training and long measuring jobs: one process and one folder per run."""
