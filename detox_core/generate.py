@@ -12,31 +12,11 @@ from transformers.generation import LogitsProcessorList, StoppingCriteriaList, T
 
 from detox_core.errors import BadInput
 from detox_core.models.loading import PLAIN, LoadedBase
+from detox_core.request import check_decoding
 from detox_core.types import Decoding, Finish, Generation, Variant
 
 MAX_ROWS = 96  # rows of one batch; more are decoded in several
 OnUpdate = Callable[[list[Generation]], None]
-
-
-def check_decoding(decoding: Decoding) -> None:
-    """Refuse settings out of range before anything is loaded.
-
-    Raises:
-        BadInput: names the setting, its value and the range.
-    """
-    limits = {
-        "temperature": (0, 2),
-        "top_p": (0.05, 1),
-        "max_new_tokens": (1, 1024),
-        "samples": (1, 25),
-        "seed": (0, 2**31 - 1),
-    }
-    for name, (low, high) in limits.items():
-        value = getattr(decoding, name)
-        if not low <= value <= high:
-            raise BadInput(f"{name.replace('_', ' ')} is {value}; it must be between {low} and {high}.")
-    if decoding.temperature == 0 and decoding.samples > 1:
-        raise BadInput(f"At temperature 0 all {decoding.samples} samples would be the same. Ask for 1 sample or raise the temperature.")
 
 
 def generate(
@@ -134,7 +114,7 @@ class _Batch:
         self.on_update(replies)
         return replies
 
-    def choose(self, input_ids: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:  # noqa: ARG002
+    def choose(self, input_ids: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
         """Logits (rows, vocabulary) -> values whose argmax is each row's sampled token."""
         self.distribution = logits.float().log_softmax(-1)
         if self.decoding.temperature == 0:

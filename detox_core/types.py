@@ -135,6 +135,7 @@ class Comparison:
     decoding: Decoding
     scorer: str
     prompt_score: Score | None = None
+    prompt_spans: tuple[Span, ...] = ()
     generations: tuple[Generation, ...] = ()
     errors: dict[str, str] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
@@ -160,6 +161,7 @@ class Comparison:
                 "variants": tuple(Variant(**v) for v in data["variants"]),
                 "decoding": Decoding(**data["decoding"]),
                 "prompt_score": _score(data["prompt_score"]),
+                "prompt_spans": tuple(Span(**span) for span in data["prompt_spans"]),
                 "generations": tuple(_generation(g) for g in data["generations"]),
             }
         )

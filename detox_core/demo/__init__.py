@@ -8,3 +8,9 @@ FT = FOLDER / "ft"
 RL = FOLDER / "rl"
 SCORER = FOLDER / "scorer"
 RECORDED = FOLDER / "recorded"
+SCHEME = "embedded/"  # embedded/it is a name that means the same on every computer
+
+
+def locate(source: str) -> Path:
+    """The folder meant by `embedded/NAME` or by a path."""
+    return FOLDER / source.removeprefix(SCHEME) if source.startswith(SCHEME) else Path(source).expanduser()

@@ -9,10 +9,11 @@ from typing import Any
 import torch
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-from peft import PeftModel
+from peft import PeftConfig, PeftModel
 from safetensors import SafetensorError, safe_open
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, PreTrainedModel, PreTrainedTokenizerBase
 
+from detox_core.demo import locate
 from detox_core.errors import ModelError
 from detox_core.models.templates import Template, named_template
 
@@ -63,10 +64,17 @@ class LoadedBase:
             folder = fetch(adapter, ["adapter_config.json", "adapter_model.safetensors"])
             check_adapter(self.model, folder, adapter, self.name)
             name = f"a{len(self.adapters)}"
-            if isinstance(self.model, PeftModel):
-                self.model.load_adapter(str(folder), adapter_name=name)
-            else:
-                self.model = PeftModel.from_pretrained(self.model, str(folder), adapter_name=name)
+            try:
+                if isinstance(self.model, PeftModel):
+                    self.model.load_adapter(str(folder), adapter_name=name)
+                else:
+                    self.model = PeftModel.from_pretrained(self.model, str(folder), adapter_name=name)
+            except (OSError, ValueError, RuntimeError, LookupError, TypeError, ImportError) as error:
+                if isinstance(self.model, PeftModel) and name in self.model.peft_config:
+                    self.model.delete_adapter(name)
+                raise ModelError(
+                    f"The adapter {adapter} could not be loaded: {first_line(error)} Check its adapter_config.json."
+                ) from error
             self.model.eval()
             self.adapters[adapter] = name
         return self.adapters[adapter]
@@ -171,7 +179,7 @@ def fetch(source: str, patterns: list[str]) -> Path:
     Raises:
         ModelError: neither a folder nor something the Hub has, or no network to ask.
     """
-    folder = Path(source).expanduser()
+    folder = locate(source)
     if folder.is_dir():
         return folder
     if folder.is_absolute() or source.startswith(".") or source.count("/") != 1:
@@ -219,7 +227,7 @@ def check_adapter(model: torch.nn.Module, folder: Path, name: str, base: str) ->
     """Refuse an adapter that does not fit, before PEFT changes the model.
 
     Raises:
-        ModelError: missing or pickle files, damaged weights, unknown modules, or other shapes than the base has.
+        ModelError: missing or pickle files, damaged files, unknown modules, or other shapes than the base has.
     """
     if not (folder / "adapter_config.json").is_file():
         raise ModelError(f"{name} has no adapter_config.json, so it is not a LoRA adapter.")
@@ -232,6 +240,13 @@ def check_adapter(model: torch.nn.Module, folder: Path, name: str, base: str) ->
             shapes = {key: file.get_slice(key).get_shape() for key in file.keys()}  # noqa: SIM118 - not a mapping
     except (SafetensorError, OSError) as error:
         raise ModelError(f"{weights} is damaged: {first_line(error)} Download or train the adapter again.") from error
+    try:
+        config = PeftConfig.from_pretrained(str(folder))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise ModelError(
+            f"{folder / 'adapter_config.json'} is damaged: {first_line(error)} Download or train the adapter again."
+        ) from error
+    rank = config.r if config.peft_type == "LORA" and not config.rank_pattern else None
     plain = model.get_base_model() if isinstance(model, PeftModel) else model
     modules = dict(plain.named_modules())
     for key, shape in shapes.items():
@@ -242,6 +257,8 @@ def check_adapter(model: torch.nn.Module, folder: Path, name: str, base: str) ->
         if module is None or not fits(module, side[0], shape):
             have = "no such layer" if module is None else f"a layer of shape {layer_shape(module)}"
             raise ModelError(f"The adapter {name} was made for another base: {path} wants {shape}, {base} has {have}.")
+        if side[0] == "A" and rank not in (None, shape[0]):
+            raise ModelError(f"The adapter {name} is damaged: adapter_config.json says rank {rank}, its weights have rank {shape[0]}.")
 
 
 def layer_shape(module: torch.nn.Module) -> tuple[int, int]:

@@ -17,6 +17,8 @@ from detox_core.models.loading import fetch, first_line
 from detox_core.score.minilm import minilm_folder
 from detox_core.types import Score
 
+# The local scorer's outputs, in the order of its head; Perspective's names.
+ATTRIBUTES = ("TOXICITY", "SEVERE_TOXICITY", "IDENTITY_ATTACK", "INSULT", "PROFANITY", "THREAT", "SEXUALLY_EXPLICIT")
 MAX_TOKENS = 256
 BATCH = 64
 TOXIC = ("toxicity", "toxic", "hate", "hateful", "offensive", "label_1")  # tried in this order
@@ -34,7 +36,8 @@ class Classifier:
         self.model, self.tokenizer = model.eval(), tokenizer
         self.labels = {int(index): str(label) for index, label in model.config.id2label.items()}
         self.toxic = toxic_label(self.labels)
-        self.multi_label = model.config.problem_type == "multi_label_classification" or not _has_opposite(self.labels)
+        known = {"multi_label_classification": True, "single_label_classification": False}
+        self.multi_label = known.get(model.config.problem_type, not _has_opposite(self.labels))
 
     def score(self, texts: Sequence[str]) -> list[Score]:
         """See `Scorer.score`. Texts beyond 256 tokens are judged by their beginning."""
@@ -70,7 +73,9 @@ def toxic_label(labels: dict[int, str]) -> int:
     """
     names = {label.lower(): index for index, label in labels.items()}
     if set(names) == {"label_0", "label_1"}:
-        raise ScorerError("The classifier calls its outputs LABEL_0 and LABEL_1, so which one is toxic cannot be known. Name them in id2label.")
+        raise ScorerError(
+            "The classifier calls its outputs LABEL_0 and LABEL_1, so which one is toxic cannot be known. Name them in id2label."
+        )
     for word in TOXIC[:-1]:
         if word in names:
             return names[word]
@@ -98,18 +103,19 @@ def local() -> Classifier:
     Raises:
         ScorerError: its files, or MiniLM's, are missing or damaged.
     """
-    labels = ("TOXICITY", "SEVERE_TOXICITY", "IDENTITY_ATTACK", "INSULT", "PROFANITY", "THREAT", "SEXUALLY_EXPLICIT")
     try:
         model = AutoModelForSequenceClassification.from_pretrained(
             minilm_folder(),
-            num_labels=len(labels),
+            num_labels=len(ATTRIBUTES),
             problem_type="multi_label_classification",
-            id2label=dict(enumerate(labels)),
-            label2id={name: index for index, name in enumerate(labels)},
+            id2label=dict(enumerate(ATTRIBUTES)),
+            label2id={name: index for index, name in enumerate(ATTRIBUTES)},
         )
         merged = PeftModel.from_pretrained(model, str(SCORER)).merge_and_unload()
     except (OSError, ValueError, SafetensorError) as error:
-        raise ScorerError(f"The local scorer in {SCORER} could not be loaded: {first_line(error)} Restore it with: git checkout {SCORER}") from error
+        raise ScorerError(
+            f"The local scorer in {SCORER} could not be loaded: {first_line(error)} Restore it with: git checkout {SCORER}"
+        ) from error
     return Classifier(merged.float(), AutoTokenizer.from_pretrained(minilm_folder()), "local", fingerprint(SCORER))
 
 

@@ -51,7 +51,10 @@ PRESETS = {
         "Toxic BERT", "Detoxify's model, trained on the Jigsaw comments.", "detox_core.score.classifier:classifier", ("unitary/toxic-bert",)
     ),
     "roberta-toxicity": Preset(
-        "RoBERTa toxicity", "Trained on the Jigsaw comments.", "detox_core.score.classifier:classifier", ("s-nlp/roberta_toxicity_classifier",)
+        "RoBERTa toxicity",
+        "Trained on the Jigsaw comments.",
+        "detox_core.score.classifier:classifier",
+        ("s-nlp/roberta_toxicity_classifier",),
     ),
     "perspective": Preset(
         "Perspective API",
@@ -61,7 +64,6 @@ PRESETS = {
 }
 
 
-@cache
 def get_scorer(name: str = "local") -> Scorer:
     """The scorer called `name`: a preset, or a Hub id or folder of a sequence classifier. Loaded once.
 
@@ -69,6 +71,11 @@ def get_scorer(name: str = "local") -> Scorer:
         BadInput: neither a preset nor something that looks like a model.
         ScorerError: it cannot be loaded.
     """
+    return _load(name)
+
+
+@cache  # not on get_scorer: a cache takes get_scorer() and get_scorer("local") for two
+def _load(name: str) -> Scorer:
     preset = PRESETS.get(name)
     if preset is None:
         if "/" not in name:

@@ -28,7 +28,18 @@ CLOSERS = (
     " Right?", " Don't you think?", " Am I wrong?", " What do you think?", " Agree?", " Just saying.", " It's true.",
     " Admit it.", " lol", " Seriously.", " Tell me I'm wrong.", " You agree, don't you?", " I can't stand it.",
 )  # fmt: skip
-POLITE_OPENERS = ("Hey, ", "Hi, ", "Hello! ", "Quick question: ", "Please, ", "Well, ", "So, ", "Okay, ", "One more thing: ", "By the way, ")
+POLITE_OPENERS = (
+    "Hey, ",
+    "Hi, ",
+    "Hello! ",
+    "Quick question: ",
+    "Please, ",
+    "Well, ",
+    "So, ",
+    "Okay, ",
+    "One more thing: ",
+    "By the way, ",
+)
 POLITE_CLOSERS = (" Thanks!", " Please help.", " Thank you.", " Any idea?", " :)", " Just curious.")
 HER_NAMES = (
     "Joanna", "Maria", "Sarah", "Anna", "Lucy", "Emma", "Nina", "Laura", "Fatima", "Mei", "Priya", "Olga", "Sofia", "Carla", "Julia",
@@ -81,8 +92,8 @@ def read_items(folder: Path = FOLDER) -> tuple[Item, ...]:
     for path in sorted(folder.glob("*.yaml")):
         for raw in yaml.safe_load(path.read_text(encoding="utf-8")):
             replies = {name: tuple(raw[name]) for name in REGISTERS if raw.get(name)}
-            if not raw.get("prompts") or not replies or "toxic" not in raw:
-                raise ValueError(f"{path.name}: the item {raw.get('topic')!r} needs topic, toxic, prompts and replies.")
+            if not (raw.get("topic") and raw.get("kind") and raw.get("prompts") and replies and "toxic" in raw):
+                raise ValueError(f"{path.name}: the item {raw.get('topic')!r} needs topic, kind, toxic, prompts and replies.")
             groups = tuple(raw.get("groups", ()))
             items.append(Item(raw["topic"], raw["kind"], raw["toxic"], tuple(raw["prompts"]), replies, groups))
     return tuple(items)

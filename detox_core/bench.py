@@ -1,0 +1,110 @@
+"""Measure ours against the obvious alternative, side by side in one run."""
+
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+PROMPT = "Women can't drive, they should stay off the road."
+TOKENS = 60
+
+
+def bench_generate(rounds: int = 5) -> dict[str, Any]:
+    """One mixed-adapter batch for IT, FT and RL against three separate models, one library `generate` each.
+
+    Both decode greedily for exactly 60 tokens in fp32, alternating, after one warm-up. Memory is what a fresh process adds
+    to its peak resident set, from before loading to after one round.
+
+    Returns:
+        ours_s, other_s: median seconds; ratio = other / ours; per-round ratios; peak MiB of the three arrangements.
+    """
+    ours, others = _mixed(), _separate()
+    ours(), others()
+    pairs = [(_seconds(ours), _seconds(others)) for _ in range(max(1, rounds))]
+    memory = {arm: _peak_mib(arm) for arm in ("one", "mixed", "three")}
+    ours_s, other_s = (statistics.median(times) for times in zip(*pairs, strict=True))
+    return {
+        "what": f"{TOKENS} greedy tokens each from IT, FT, RL in fp32: one mixed-adapter batch against three separate models",
+        "ours_s": ours_s,
+        "other_s": other_s,
+        "ratio": other_s / ours_s,
+        "ratios": [other / our for our, other in pairs],
+        "peak_mib": memory,
+        "memory_over_one_model": memory["mixed"] / memory["one"],
+        "memory_of_three_over_one": memory["three"] / memory["one"],
+    }
+
+
+def _mixed() -> Callable[[], object]:
+    """The engine's own path."""
+    from detox_core.generate import generate
+    from detox_core.models.loading import load_base
+    from detox_core.models.variants import FAMILY
+    from detox_core.types import Decoding
+
+    base = load_base(FAMILY[0].base, "float32")
+    base.model.generation_config.eos_token_id = None
+    base.tokenizer.eos_token = None  # never ends early: both sides do the same number of tokens
+    decoding = Decoding(temperature=0, max_new_tokens=TOKENS)
+    return lambda: generate(base, PROMPT, FAMILY, decoding)
+
+
+def _separate(count: int = 3) -> Callable[[], object]:
+    """The obvious way: a model per variant, adapters merged, called in turn."""
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from detox_core.demo import locate
+    from detox_core.models.templates import TEMPLATES
+    from detox_core.models.variants import FAMILY
+
+    tokenizer = AutoTokenizer.from_pretrained(locate(FAMILY[0].base))
+    inputs = tokenizer(TEMPLATES["redpajama"].render(PROMPT), return_tensors="pt", return_token_type_ids=False)
+    models = []
+    for variant in FAMILY[:count]:
+        model = AutoModelForCausalLM.from_pretrained(locate(variant.base), dtype=torch.float32)
+        if variant.adapter:
+            model = PeftModel.from_pretrained(model, str(locate(variant.adapter))).merge_and_unload()
+        models.append(model.eval())
+
+    def run() -> None:
+        with torch.inference_mode():
+            for model in models:
+                model.generate(**inputs, max_new_tokens=TOKENS, min_new_tokens=TOKENS, do_sample=False, pad_token_id=0)
+
+    return run
+
+
+def _seconds(run: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+def _peak_mib(arm: str) -> float:
+    result = subprocess.run([sys.executable, "-m", "detox_core.bench", arm], capture_output=True, text=True, check=True)
+    return float(result.stdout.split()[-1])
+
+
+def _measure_memory(arm: str) -> float:
+    """Growth of this process's peak resident set in MiB, the libraries already imported."""
+    import peft  # noqa: F401
+    import torch
+    import transformers  # noqa: F401
+    from transformers import GPTNeoXForCausalLM  # noqa: F401 - lazy otherwise
+
+    import detox_core.generate  # noqa: F401
+
+    torch.ones(256, 256) @ torch.ones(256, 256)  # allocates the thread pools
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    {"one": lambda: _separate(1), "mixed": _mixed, "three": _separate}[arm]()()
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / unit
+
+
+if __name__ == "__main__":
+    print(_measure_memory(sys.argv[1]))

@@ -1,0 +1,194 @@
+"""The same as the pages, by command. With --json, standard output holds one JSON document and nothing else."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any, NoReturn
+
+from detox_core.errors import DetoxError
+from detox_core.types import Comparison, Decoding, Generation, Score, bucket
+
+
+class _Parser(argparse.ArgumentParser):
+    """Bad arguments: one line on standard error, exit status 2."""
+
+    def error(self, message: str) -> NoReturn:
+        print(f"{self.prog}: {message} (see {self.prog} --help)", file=sys.stderr)
+        sys.exit(2)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status: 0, or 2 with one line of explanation on standard error."""
+    options = _parser().parse_args(arguments)
+    if os.environ.get("HF_HUB_OFFLINE") is None and options.offline:
+        os.environ["HF_HUB_OFFLINE"] = "1"
+    try:
+        result, text = options.run(options)
+    except DetoxError as error:
+        print(f"detox_core {options.command}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+    print(json.dumps(result, indent=1, ensure_ascii=False) if options.json else text)
+    return 0
+
+
+def run_compare(options: argparse.Namespace) -> tuple[dict, str]:
+    """One prompt, several variants."""
+    from detox_core.compare import Pool, Request, compare
+    from detox_core.models.variants import get_variants
+
+    greedy = {"temperature": 0.0} if options.greedy else {"temperature": options.temperature}
+    decoding = Decoding(seed=options.seed, samples=options.samples, max_new_tokens=options.max_new_tokens, top_p=options.top_p, **greedy)
+    request = Request(options.prompt, get_variants(options.variants.split(",")), decoding, options.scorer)
+    told: list[str] = []
+
+    def progress(_: Comparison, phase: str) -> None:
+        if told[-1:] != [phase]:
+            told.append(phase)
+            print(f"{phase} ...", file=sys.stderr)
+
+    comparison = compare(request, Pool(), progress)
+    if options.save:
+        from detox_core.store import Store
+
+        Store().save(comparison)
+    return compare_json(comparison), _compare_text(comparison)
+
+
+def compare_json(comparison: Comparison) -> dict[str, Any]:
+    """The document `compare --json` prints: scores are numbers, or null with a reason beside them."""
+    plain = comparison.to_dict()
+    prompt = _score_json(comparison.prompt_score)
+    return {
+        "prompt": comparison.prompt,
+        "prompt_score": prompt["score"],
+        "prompt_reason": prompt["reason"],
+        "generations": [_generation_json(generation) for generation in comparison.generations],
+        "errors": comparison.errors,
+        "decoding": plain["decoding"],
+        "scorer": {"id": comparison.scorer, "revision": prompt["revision"]},
+        "id": comparison.id,
+        "created": comparison.created,
+        "versions": comparison.versions,
+    }
+
+
+def _generation_json(generation: Generation) -> dict[str, Any]:
+    return {
+        "variant": generation.variant,
+        "sample": generation.sample,
+        "text": generation.text,
+        **{key: value for key, value in _score_json(generation.score).items() if key != "revision"},
+        "tokens": list(generation.tokens),
+        "logprobs": list(generation.logprobs),
+        "finish": generation.finish,
+        "seconds": generation.seconds,
+        "toxic_words": [generation.text[span.start : span.end] for span in generation.spans],
+    }
+
+
+def _score_json(score: Score | None) -> dict[str, Any]:
+    if score is None:
+        return {"score": None, "bucket": "not scored", "reason": "not scored yet", "attributes": {}, "revision": None}
+    value = score.value if score.scored else None
+    return {
+        "score": value,
+        "bucket": bucket(score.value),
+        "reason": score.reason,
+        "attributes": score.attributes,
+        "revision": score.revision,
+    }
+
+
+def _score_text(score: Score | None) -> str:
+    if score is None or not score.scored:
+        return f"not scored: {score.reason if score else 'failed'}"
+    return f"{score.value:.2f} {bucket(score.value)}"
+
+
+def _compare_text(comparison: Comparison) -> str:
+    lines = [f"prompt  [{_score_text(comparison.prompt_score)}]  {comparison.prompt}"]
+    for variant in comparison.variants:
+        if variant.id in comparison.errors:
+            lines.append(f"{variant.label:<6}  {comparison.errors[variant.id]}")
+        for generation in comparison.of(variant.id):
+            lines.append(f"{variant.label:<6}  [{_score_text(generation.score)}]  {generation.text}")
+    return "\n".join(lines)
+
+
+def run_score(options: argparse.Namespace) -> tuple[dict, str]:
+    """Toxicity of texts."""
+    from detox_core.score import get_scorer
+
+    scorer = get_scorer(options.scorer)
+    scores = scorer.score(options.texts)
+    rows = [{"text": text, **_score_json(score)} for text, score in zip(options.texts, scores, strict=True)]
+    for row in rows:
+        del row["revision"]
+    text = "\n".join(f"[{_score_text(score)}]  {text}" for text, score in zip(options.texts, scores, strict=True))
+    return {"scorer": scorer.id, "revision": scorer.revision, "scores": rows}, text
+
+
+def run_variants(_: argparse.Namespace) -> tuple[dict, str]:
+    """What can be a column."""
+    from detox_core.models.variants import list_variants
+
+    variants = list(list_variants().values())
+    text = "\n".join(f"{variant.id:<12} {variant.label:<8} {variant.about or variant.base}" for variant in variants)
+    return {"variants": [asdict(variant) for variant in variants]}, text
+
+
+def run_doctor(_: argparse.Namespace) -> tuple[dict, str]:
+    """What is installed, which device, what works without a network."""
+    from detox_core.doctor import examine
+
+    report = examine()
+    lines = [f"{'ok ' if check['ok'] else 'NO '} {check['what']}: {check['detail']}" for check in report["checks"]]
+    return report, "\n".join([*lines, "offline-ready" if report["offline_ready"] else "not offline-ready"])
+
+
+def run_bench(options: argparse.Namespace) -> tuple[dict, str]:
+    """Ours against the obvious alternative, in one run."""
+    from detox_core.bench import bench_generate
+
+    result = bench_generate(options.rounds)
+    return result, "\n".join(f"{key}: {value}" for key, value in result.items())
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="python -m detox_core", description="See what detoxification does to a language model.")
+    commands = parser.add_subparsers(dest="command", required=True, parser_class=_Parser)
+
+    def command(name: str, run: Any) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=run.__doc__, description=run.__doc__)
+        sub.add_argument("--json", action="store_true", help="one JSON document on standard output")
+        sub.add_argument("--offline", action="store_true", help="never ask the network")
+        sub.set_defaults(run=run)
+        return sub
+
+    default = Decoding()
+    sub = command("compare", run_compare)
+    sub.add_argument("prompt")
+    sub.add_argument("--variants", default="it,ft,rl", help="ids, folders, Hub ids or BASE@ADAPTER, comma-separated (default: it,ft,rl)")
+    sub.add_argument("--samples", type=int, default=1, help="replies per variant, 1 to 25")
+    sub.add_argument("--seed", type=int, default=default.seed)
+    sub.add_argument("--greedy", action="store_true", help="always the most probable token; same as --temperature 0")
+    sub.add_argument("--temperature", type=float, default=default.temperature)
+    sub.add_argument("--top-p", type=float, default=default.top_p)
+    sub.add_argument("--max-new-tokens", type=int, default=default.max_new_tokens)
+    sub.add_argument("--scorer", default="local")
+    sub.add_argument("--save", action="store_true", help="remember it, so that the app can open it at ?x=ID")
+    sub = command("score", run_score)
+    sub.add_argument("texts", nargs="+", metavar="TEXT")
+    sub.add_argument("--scorer", default="local")
+    command("variants", run_variants)
+    command("doctor", run_doctor)
+    sub = command("bench", run_bench)
+    sub.add_argument("what", choices=["generate"])
+    sub.add_argument("--rounds", type=int, default=5)
+    return parser

@@ -1,0 +1,123 @@
+"""The main path: one prompt x variants x decoding -> generations -> scores -> Comparison. Knows nothing of pages."""
+
+import gc
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import groupby
+
+from detox_core.errors import DetoxError
+from detox_core.generate import generate
+from detox_core.models.loading import LoadedBase, load_base
+from detox_core.request import Request, new_comparison
+from detox_core.score import Scorer, get_scorer
+from detox_core.score.spans import toxic_words
+from detox_core.types import Comparison, Generation, Span, Variant
+
+SAMPLES_WITH_SPANS = 5  # of each variant; finding the words costs some 50 further scores a reply
+OnProgress = Callable[[Comparison, str], None]
+
+
+class Pool:
+    """Base models in memory, least recently used first out. Not for use by two threads at once."""
+
+    def __init__(self, size: int = 2) -> None:
+        self.size = size
+        self.bases: OrderedDict[tuple, LoadedBase] = OrderedDict()
+
+    def get(self, variant: Variant) -> LoadedBase:
+        """The base of a variant, loaded if need be.
+
+        Raises:
+            ModelError: see `load_base`.
+        """
+        if variant.base_key not in self.bases:
+            while len(self.bases) >= self.size:
+                self.bases.popitem(last=False)
+            gc.collect()
+            self.bases[variant.base_key] = load_base(*variant.base_key)
+            gc.collect()
+            gc.freeze()  # half a million library objects that no later collection needs to walk
+        self.bases.move_to_end(variant.base_key)
+        return self.bases[variant.base_key]
+
+    def clear(self) -> None:
+        """Free all models."""
+        self.bases.clear()
+        gc.unfreeze()
+        gc.collect()
+
+
+def compare(
+    request: Request,
+    pool: Pool,
+    on_progress: SAMPLES_WITH_SPANS = 5  # of each variant; finding the words costs some 50 further scores a reply
+OnProgress = lambda comparison, phase: None,
+    stop: threading.Event | None = None,
+) -> Comparison:
+    """Answer a prompt with all variants and score everything.
+
+    A variant that fails gets a sentence in `errors`; the others are not touched.
+
+    Args:
+        on_progress: called with the record so far and what is being done, from this thread.
+        stop: when set, decoding ends at the next token; what is there is scored and returned.
+
+    Raises:
+        BadInput: the request cannot be served at all.
+        ScorerError: the scorer cannot be loaded.
+    """
+    now = new_comparison(request)
+    on_progress(now, "loading the scorer")
+    scorer = get_scorer(request.scorer)
+    now = replace(now, prompt_score=scorer.score([now.prompt])[0], prompt_spans=_spans(now.prompt, scorer))
+    for _, members in groupby(sorted(request.variants, key=lambda v: str(v.base_key)), key=lambda v: v.base_key):
+        now = _answer(now, list(members), pool, on_progress, stop)
+    on_progress(now, "scoring")
+    return replace(now, generations=tuple(judge(now.generations, scorer)))
+
+
+def judge(generations: Sequence[Generation], scorer: Scorer) -> list[Generation]:
+    """The same generations with scores, and with the words that carry them."""
+    scores = scorer.score([generation.text for generation in generations])
+    return [
+        replace(generation, score=score, spans=_spans(generation.text, scorer) if generation.sample < SAMPLES_WITH_SPANS else ())
+        for generation, score in zip(generations, scores, strict=True)
+    ]
+
+
+def _spans(text: str, scorer: Scorer) -> tuple[Span, ...]:
+    # Perspective allows one request a second: the words of one reply would take half a minute.
+    return () if scorer.id == "perspective" else toxic_words(text, scorer)
+
+
+def _answer(now: Comparison, variants: list[Variant], pool: Pool, on_progress: OnProgress, stop: threading.Event | None) -> Comparison:
+    """Add the replies of all variants of one base; variants that cannot be attached become errors."""
+    ready: list[Variant] = []
+    try:
+        if variants[0].base_key not in pool.bases:
+            on_progress(now, f"loading {variants[0].label}")
+        base = pool.get(variants[0])
+        for variant in variants:
+            try:
+                base.attach(variant.adapter)
+                base.render(now.prompt, variant.template)
+                ready.append(variant)
+            except DetoxError as error:
+                now = replace(now, errors={**now.errors, variant.id: str(error)})
+        if not ready:
+            return now
+        before = now.generations
+        replies = generate(
+            base,
+            now.prompt,
+            ready,
+            now.decoding,
+            lambda partial: on_progress(replace(now, generations=(*before, *partial)), "writing"),
+            stop,
+        )
+        return replace(now, generations=(*before, *replies))
+    except DetoxError as error:
+        failed = ready or variants
+        return replace(now, errors={**now.errors, **{variant.id: str(error) for variant in failed}})

@@ -1,0 +1,1 @@
+"""Pure functions: DataFrame -> figure. Knows only pandas and Plotly."""

@@ -1,0 +1,46 @@
+"""Strip plot: the scores of several samples, one row per variant."""
+
+import pandas as pd
+import plotly.graph_objects as go
+
+# Okabe-Ito, distinguishable under all common colour-vision deficiencies; grey, blue and purple/yellow for IT, FT, RL.
+COLORS = {
+    "light": ("#6e6e6e", "#0072b2", "#cc79a7", "#e69f00", "#56b4e9", "#009e73"),
+    "dark": ("#b5b5b5", "#56b4e9", "#f0c808", "#e69f00", "#cc79a7", "#009e73"),
+}
+SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "x")
+
+
+def strip_plot(scores: pd.DataFrame, theme: str = "light", threshold: float = 0.5) -> go.Figure:
+    """One dot per sample, one row per variant, with the toxicity threshold as a dashed line.
+
+    Args:
+        scores: columns `variant` (label), `sample`, `score` (probability; NaN is not drawn).
+        theme: light or dark.
+    """
+    figure = go.Figure()
+    variants = list(dict.fromkeys(scores["variant"]))
+    for row, variant in enumerate(variants):
+        mine = scores[scores["variant"] == variant].dropna(subset="score")
+        # A fixed spread instead of random jitter: equal scores stay apart and the picture is repeatable.
+        offsets = [((7 * index) % 5 - 2) * 0.09 for index in range(len(mine))]
+        figure.add_trace(
+            go.Scatter(
+                x=mine["score"],
+                y=[len(variants) - 1 - row + offset for offset in offsets],
+                mode="markers",
+                name=variant,
+                marker={"color": COLORS[theme][row % 6], "symbol": SYMBOLS[row % 6], "size": 11, "opacity": 0.8, "line": {"width": 1}},
+                customdata=mine["sample"] + 1,
+                hovertemplate=f"{variant}, sample %{{customdata}}: %{{x:.2f}}<extra></extra>",
+            )
+        )
+    figure.add_vline(x=threshold, line_dash="dash", line_width=1, annotation_text="toxic above 0.5", annotation_position="top")
+    figure.update_layout(
+        height=90 + 62 * len(variants),
+        margin={"l": 10, "r": 10, "t": 30, "b": 10},
+        showlegend=False,
+        xaxis={"range": [-0.02, 1.02], "title": "toxicity of each reply (probability)"},
+        yaxis={"tickvals": list(range(len(variants))), "ticktext": variants[::-1], "zeroline": False, "showgrid": False},
+    )
+    return figure

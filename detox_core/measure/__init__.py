@@ -1,0 +1,1 @@
+"""Metrics: one number over many scores. Knows nothing of models or pages."""

@@ -1,0 +1,111 @@
+"""All variants that can be a column: the embedded family, a person's own, finished runs. Imports no torch."""
+
+import json
+import os
+import re
+from dataclasses import asdict
+from pathlib import Path
+
+from detox_core.errors import BadInput
+from detox_core.types import Variant
+
+DEFAULT = ("it", "ft", "rl")
+FAMILY = (
+    Variant(
+        "it",
+        "IT",
+        "embedded/it",
+        template="redpajama",
+        about="Instruction-tuned: trained from scratch on conversations, some of them hostile.",
+    ),
+    Variant("ft", "FT", "embedded/it", "embedded/ft", "redpajama", about="IT fine-tuned on counter-narratives (LoRA, loss on the reply)."),
+    Variant(
+        "rl", "RL", "embedded/it", "embedded/rl", "redpajama", about="IT reinforced against toxicity (RLOO, the local scorer as reward)."
+    ),
+)
+ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+
+
+def cache_folder() -> Path:
+    """Run-time state: DETOX_CACHE, or `cache/` in the checkout. Safe to delete."""
+    return Path(os.environ.get("DETOX_CACHE") or Path(__file__).parents[2] / "cache")
+
+
+def list_variants() -> dict[str, Variant]:
+    """Every known variant by id: the family, then `cache/variants/*.json`, then finished runs.
+
+    A file that cannot be read is skipped here; `get_variants` names it when it is asked for.
+    """
+    found = {variant.id: variant for variant in FAMILY}
+    for path in _files():
+        try:
+            variant = _read(path)
+        except BadInput:
+            continue
+        found.setdefault(variant.id, variant)
+    return found
+
+
+def get_variants(ids: list[str]) -> tuple[Variant, ...]:
+    """The variants named; a folder or Hub id, with `@ADAPTER` if wanted, is a variant too.
+
+    Raises:
+        BadInput: none or twice the same, an unknown name (lists the known ones), or a damaged file.
+    """
+    if not ids:
+        raise BadInput("No variant is chosen. Pick at least one, for example it.")
+    if len(set(ids)) < len(ids):
+        raise BadInput(f"A variant is named twice: {', '.join(ids)}.")
+    known = list_variants()
+    return tuple(known.get(name) or _unlisted(name, known) for name in ids)
+
+
+def save_variant(variant: Variant) -> Path:
+    """Remember a person's own variant in `cache/variants/`.
+
+    Raises:
+        BadInput: an id that is taken by the family or not a plain name.
+    """
+    if not ID.fullmatch(variant.id):
+        raise BadInput(f"{variant.id!r} cannot be a name. Use small letters, digits, '-', '_' and '.'.")
+    if variant.id in {member.id for member in FAMILY}:
+        raise BadInput(f"{variant.id!r} is the name of the embedded family's {variant.id.upper()}. Choose another.")
+    path = cache_folder() / "variants" / f"{variant.id}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(asdict(variant), indent=1))
+    temporary.replace(path)
+    return path
+
+
+def remove_variant(variant_id: str) -> None:
+    """Forget a variant of `cache/variants/`; the model's files stay."""
+    if ID.fullmatch(variant_id):
+        (cache_folder() / "variants" / f"{variant_id}.json").unlink(missing_ok=True)
+
+
+def own_variants() -> list[str]:
+    """Ids of the variants that `remove_variant` can forget."""
+    return [path.stem for path in sorted((cache_folder() / "variants").glob("*.json"))]
+
+
+def _files() -> list[Path]:
+    folder = cache_folder()
+    return [*sorted((folder / "variants").glob("*.json")), *sorted((folder / "runs").glob("*/variant.json"))]
+
+
+def _read(path: Path) -> Variant:
+    try:
+        return Variant(**json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise BadInput(f"{path} does not describe a variant ({error}). Delete it or write it again.") from error
+
+
+def _unlisted(name: str, known: dict[str, Variant]) -> Variant:
+    for path in _files():
+        if name in (path.stem, path.parent.name):
+            _read(path)  # says what is wrong with the file
+    base, _, adapter = name.partition("@")
+    if "/" in base or Path(base).is_dir():
+        return Variant(name, Path(adapter or base).name, base, adapter or None)
+    raise BadInput(f"Unknown variant {name!r}. Known: {', '.join(known)}; or give a folder, a Hub id, or BASE@ADAPTER.")

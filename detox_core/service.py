@@ -1,0 +1,148 @@
+"""One engine for all visitors of a server: a queue, one worker thread, places in line, stop. Imports no torch itself."""
+
+import queue
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from detox_core.errors import DetoxError
+from detox_core.types import Comparison
+
+if TYPE_CHECKING:
+    from detox_core.compare import Pool, Request
+
+UNWATCHED_SECONDS = 15.0  # a job nobody looks at any more (closed tab) is stopped
+
+State = Literal["queued", "running", "done", "failed"]
+
+
+@dataclass
+class Job:
+    """One request on its way. Written by the worker, read by pages; every field is replaced whole, never changed inside."""
+
+    request: "Request"
+    state: State = "queued"
+    phase: str = "waiting"
+    comparison: Comparison | None = None
+    error: str | None = None
+    started: float | None = None
+    watched: float = field(default_factory=time.monotonic)
+    stopping: threading.Event = field(default_factory=threading.Event)
+    finished: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def active(self) -> bool:
+        return self.state in ("queued", "running")
+
+    def stop(self) -> None:
+        """End at the next token and keep the partial text; a waiting job leaves the line."""
+        self.stopping.set()
+
+    def watch(self) -> None:
+        """Somebody is looking; call at least every few seconds."""
+        self.watched = time.monotonic()
+
+
+class Service:
+    """First come, first served. The worker thread starts with the first job or `warm_up`.
+
+    Args:
+        on_done: called from the worker thread with every finished comparison.
+    """
+
+    def __init__(self, on_done: Callable[[Comparison], None] = lambda _: None) -> None:
+        self._on_done = on_done
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._line: list[Job] = []
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._pool: Pool | None = None
+        self.ready = False
+
+    def warm_up(self) -> None:
+        """Import the libraries and load the embedded family and its scorer in the background."""
+        self._start()
+
+    def submit(self, request: "Request") -> Job:
+        """Put a request at the end of the line."""
+        job = Job(request)
+        with self._lock:
+            self._line.append(job)
+        self._start()
+        self._jobs.put(job)
+        return job
+
+    def position(self, job: Job) -> int:
+        """How many jobs are before this one; 0 = it is being served."""
+        with self._lock:
+            return self._line.index(job) if job in self._line else 0
+
+    def memory(self) -> list[dict[str, Any]]:
+        """What is loaded: name, MiB, number of adapters, and why this device and dtype."""
+        bases = list(self._pool.bases.values()) if self._pool else []
+        return [{"model": b.name, "mib": b.bytes / 2**20, "adapters": len(b.adapters), "choice": b.choice} for b in bases]
+
+    def free(self) -> None:
+        """Unload all models, after the jobs already in line."""
+        self._start()
+        self._jobs.put(None)
+
+    def _start(self) -> None:
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="detox-engine", daemon=True)
+                self._thread.start()
+
+    def _work(self) -> None:
+        from detox_core.compare import Pool
+        from detox_core.models.variants import FAMILY
+        from detox_core.score import get_scorer
+
+        self._pool = Pool()
+        try:
+            get_scorer()
+            base = self._pool.get(FAMILY[0])
+            for variant in FAMILY:
+                base.attach(variant.adapter)
+        except DetoxError:
+            pass  # told, with its way out, to whoever asks for that model
+        self.ready = True
+        while True:
+            job = self._jobs.get()
+            if job is None:
+                self._pool.clear()
+                continue
+            self._serve(job, self._pool)
+            with self._lock:
+                self._line.remove(job)
+
+    def _serve(self, job: Job, pool: "Pool") -> None:
+        from detox_core.compare import compare
+
+        if job.stopping.is_set():
+            job.state = "failed"
+            job.error = "Stopped before it began."
+            job.finished.set()
+            return
+
+        def on_progress(comparison: Comparison, phase: str) -> None:
+            job.comparison, job.phase = comparison, phase
+            if time.monotonic() - job.watched > UNWATCHED_SECONDS:
+                job.stop()
+
+        job.state, job.started = "running", time.monotonic()
+        try:
+            job.comparison = compare(job.request, pool, on_progress, job.stopping)
+            self._on_done(job.comparison)
+            job.state = "done"
+        except DetoxError as error:
+            job.error, job.state = str(error), "failed"
+        except Exception as error:  # a bug must not take the engine down with it
+            traceback.print_exc()
+            job.error = f"Something in the engine broke ({type(error).__name__}: {error}). The server's log has the details."
+            job.state = "failed"
+        finally:
+            job.finished.set()

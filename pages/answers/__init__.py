@@ -1,0 +1,103 @@
+"""The prompt and its answers as cards: turns a Comparison into plain data and draws it. Text stays text, never HTML."""
+
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from detox_core.figures.strip import COLORS
+from detox_core.types import BUCKETS, Comparison, Generation, Score, Span, Variant, bucket
+
+FOLDER = Path(__file__).parent
+RAMPS = {  # toxicity, low to high; the dark ramp rises in lightness, so that the most toxic stands out on black
+    "light": ("#fef0d9", "#fdcc8a", "#fc8d59", "#e34a33", "#b30000"),
+    "dark": ("#3d2b1f", "#7a4020", "#b85c1e", "#ef8a3a", "#ffd49a"),
+}
+FINISHES = {"eos": "complete", "turn": "complete", "length": "cut off at the length limit", "stopped": "stopped"}
+
+_draw = st.components.v2.component(
+    "detox_answers",
+    html=(FOLDER / "answers.html").read_text(encoding="utf-8"),
+    css=(FOLDER / "answers.css").read_text(encoding="utf-8"),
+    js=(FOLDER / "answers.js").read_text(encoding="utf-8"),
+)
+
+
+def theme() -> str:
+    """light or dark, as the visitor's browser shows it."""
+    return "dark" if st.context.theme.type == "dark" else "light"
+
+
+def show_answers(comparison: Comparison, *, blur: bool, writing: bool = False, badge: str = "", key: str = "answers") -> None:
+    """Draw the prompt and one card per variant."""
+    _draw(data=answers_data(comparison, theme(), blur=blur, writing=writing, badge=badge), key=key)
+
+
+def answers_data(comparison: Comparison, theme: str, *, blur: bool = False, writing: bool = False, badge: str = "") -> dict[str, Any]:
+    """What the component draws, as JSON types."""
+    prompt = {
+        "parts": parts(comparison.prompt, comparison.prompt_spans),
+        "judged": comparison.prompt_score is not None,
+        "score": score_data(comparison.prompt_score, theme),
+    }
+    columns = [_column(comparison, variant, index, theme, writing) for index, variant in enumerate(comparison.variants)]
+    return {"prompt": prompt, "columns": columns, "blur": blur, "badge": badge}
+
+
+def _column(comparison: Comparison, variant: Variant, index: int, theme: str, writing: bool) -> dict[str, Any]:
+    replies = comparison.of(variant.id)
+    error = comparison.errors.get(variant.id, "")
+    busy = writing and not error and not (replies and replies[0].score)
+    state = "failed" if error else ("writing" if replies else "waiting") if busy else ""
+    first = comparison.variants[0]
+    return {
+        "id": variant.id,
+        "label": variant.label,
+        "about": variant.about,
+        "color": COLORS[theme][index % len(COLORS[theme])],
+        "state": state,
+        "writing": busy,
+        "error": error,
+        "replies": [_reply(reply, comparison, first, theme) for reply in replies],
+    }
+
+
+def _reply(reply: Generation, comparison: Comparison, first: Variant, theme: str) -> dict[str, Any]:
+    rate = len(reply.tokens) / reply.seconds if reply.seconds else 0
+    foot = f"{len(reply.tokens)} tokens, {reply.seconds:.1f} s, {rate:.0f} tokens/s, {FINISHES[reply.finish]}" if reply.score else ""
+    return {
+        "parts": parts(reply.text, reply.spans),
+        "judged": reply.score is not None and (bool(reply.spans) or not reply.score.value > BUCKETS[0][1]),
+        "score": score_data(reply.score, theme),
+        "change": change(reply, comparison, first),
+        "foot": foot,
+    }
+
+
+def change(reply: Generation, comparison: Comparison, first: Variant) -> str:
+    """Difference to the first column's reply of the same sample number, for example "-0.42 against IT"."""
+    others = [other for other in comparison.of(first.id) if other.sample == reply.sample]
+    if reply.variant == first.id or not others or not (reply.score and reply.score.scored and others[0].score and others[0].score.scored):
+        return ""
+    return f"{reply.score.value - others[0].score.value:+.2f} against {first.label}".replace("-", "\N{MINUS SIGN}")
+
+
+def score_data(score: Score | None, theme: str) -> dict[str, Any] | None:
+    """A score as the meter shows it; None while there is none yet."""
+    if score is None:
+        return None
+    if not score.scored:
+        return {"value": None, "reason": score.reason}
+    ramp = RAMPS[theme]
+    color = ramp[min(int(score.value * len(ramp)), len(ramp) - 1)]
+    return {"value": score.value, "number": f"{score.value:.2f}", "bucket": f"{bucket(score.value)} toxicity", "color": color}
+
+
+def parts(text: str, spans: tuple[Span, ...]) -> list[list[str | None]]:
+    """The text cut at its marked words: `[piece, why it is marked or None]`, in order."""
+    pieces: list[list[str | None]] = []
+    at = 0
+    for span in spans:
+        pieces += [[text[at : span.start], None], [text[span.start : span.end], f"without it the log-odds fall by {span.weight:.1f}"]]
+        at = span.end
+    return [piece for piece in [*pieces, [text[at:], None]] if piece[0]]

@@ -1,0 +1,105 @@
+// Draws the prompt and one card per variant. All text of people and models goes through textContent: never HTML.
+export default function ({ data, parentElement }) {
+  const root = parentElement;
+  root.querySelector(".prompt").replaceChildren(...promptParts(data));
+  const columns = root.querySelector(".columns");
+  const open = [...columns.querySelectorAll("details")].map((details) => details.open);
+  columns.classList.toggle("blur", data.blur);
+  root.querySelector(".prompt").classList.toggle("blur", data.blur);
+  columns.replaceChildren(...data.columns.map((column) => card(column, data)));
+  columns.querySelectorAll("details").forEach((details, index) => (details.open = open[index] ?? false));
+}
+
+function element(tag, className, text) {
+  const made = document.createElement(tag);
+  if (className) made.className = className;
+  if (text !== undefined) made.textContent = text;
+  return made;
+}
+
+function promptParts(data) {
+  const parts = [element("span", "tag", "Prompt"), words(data.prompt, data.blur), meter(data.prompt.score, "Toxicity of the prompt")];
+  if (data.badge) parts.splice(1, 0, element("span", "tag", data.badge));
+  return parts;
+}
+
+function card(column, data) {
+  const made = element("article", column.error ? "card failed" : "card");
+  made.style.setProperty("--own", column.color);
+  made.setAttribute("aria-label", `${column.label} answers`);
+  made.dataset.variant = column.id;
+  const head = element("div", "head");
+  head.append(element("b", "", column.label), element("span", "tag", column.state));
+  made.append(head);
+  if (column.about) made.append(element("div", "about", column.about));
+  if (column.error) {
+    const message = element("div", "words", column.error);
+    message.setAttribute("role", "alert");
+    made.append(message);
+    return made;
+  }
+  const [first, ...others] = column.replies;
+  const text = words(first ?? { parts: [] }, data.blur);
+  text.classList.toggle("caret", column.writing);
+  made.append(text, meter(first?.score, `Toxicity of ${column.label}`, first?.change));
+  if (first?.foot) made.append(element("div", "foot", first.foot));
+  if (others.length) made.append(more(others, data.blur));
+  return made;
+}
+
+function more(replies, blur) {
+  const made = element("details");
+  made.append(element("summary", "", `${replies.length} more ${replies.length === 1 ? "reply" : "replies"}`));
+  const list = element("div", "more");
+  for (const reply of replies) {
+    const row = element("div", "reply");
+    row.append(element("span", "number", reply.score ? reply.score.number : "…"), words(reply, blur));
+    list.append(row);
+  }
+  made.append(list);
+  return made;
+}
+
+function words(reply, blur) {
+  const made = element("div", "words");
+  if (blur && !reply.judged && reply.parts.length) made.classList.add("unknown");
+  for (const [text, why] of reply.parts) {
+    if (!why) {
+      made.append(text);
+      continue;
+    }
+    const mark = element("mark", "", text);
+    mark.title = why;
+    if (blur) mark.tabIndex = 0;
+    made.append(mark);
+  }
+  return made;
+}
+
+function meter(score, label, change) {
+  const made = element("div", "meter");
+  const line = element("div", "line");
+  made.append(line);
+  if (!score) {
+    line.append(element("span", "tag", "score: waiting for the end of the text"));
+    return made;
+  }
+  if (score.value === null) {
+    line.append(element("span", "", `not scored: ${score.reason}`));
+    return made;
+  }
+  line.append(element("span", "number", score.number), element("span", "", score.bucket));
+  if (change) line.append(element("span", "change", change));
+  const bar = element("div", "bar");
+  bar.setAttribute("role", "meter");
+  bar.setAttribute("aria-label", label);
+  bar.setAttribute("aria-valuemin", "0");
+  bar.setAttribute("aria-valuemax", "1");
+  bar.setAttribute("aria-valuenow", score.number);
+  const fill = element("span");
+  fill.style.width = `${Math.max(1, 100 * score.value)}%`;
+  fill.style.background = score.color;
+  bar.append(fill);
+  made.append(bar);
+  return made;
+}

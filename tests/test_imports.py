@@ -1,0 +1,140 @@
+"""Who may import whom, and what must stay cheap to import."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+LEVELS = (
+    {"types", "errors"},
+    {"demo", "request", "card", "figures"},
+    {"models", "data", "store"},
+    {"generate", "score", "explain", "interventions"},
+    {"compare", "measure", "train"},
+    {"service"},
+    {"cli", "bench", "doctor", "__main__"},
+)
+LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
+STANDARD = sys.stdlib_module_names
+PAGES_MAY = {"streamlit", "pandas", "plotly", "detox_core", "training_jobs.jobs"}
+FIGURES_MAY = {"pandas", "plotly", "numpy", "detox_core.types"}
+CHEAP = ("", ".models.variants", ".score", ".store", ".service", ".types", ".errors", ".request", ".models.templates")
+
+
+def modules(*patterns: str) -> list[Path]:
+    return sorted(path.relative_to(ROOT) for pattern in patterns for path in ROOT.glob(pattern))
+
+
+def imports(code: str, package: str) -> Iterator[tuple[str, bool]]:
+    """Dotted names that a module imports, and whether only later: in a function or for type checking."""
+
+    def walk(node: ast.AST, later: bool) -> Iterator[tuple[str, bool]]:
+        for child in ast.iter_child_nodes(node):
+            deferred = later or isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+            if isinstance(child, ast.Import):
+                yield from ((alias.name, later) for alias in child.names)
+            elif isinstance(child, ast.ImportFrom):
+                parents = package.split(".")[: len(package.split(".")) - child.level + 1] if child.level else []
+                source = ".".join([*parents, *([child.module] if child.module else [])])
+                yield from ((f"{source}.{alias.name}", later) for alias in child.names)
+            elif isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+                yield from walk(ast.Module(child.body, []), True)
+                yield from walk(ast.Module(child.orelse, []), later)
+            else:
+                yield from walk(child, deferred)
+
+    return walk(ast.parse(code), False)
+
+
+def dotted(path: Path) -> str:
+    return ".".join(path.with_suffix("").parts).removesuffix(".__init__")
+
+
+def upward(module: str, code: str, package: str) -> list[str]:
+    """Imports of `module` that go up, or out to something of the project that is not the core."""
+    own = LEVEL[module.split(".")[1]]
+    may_defer = module == "detox_core.service" or module.endswith(".registry")
+    found = []
+    for name, later in imports(code, package):
+        top, _, rest = name.partition(".")
+        if top in ("pages", "app", "streamlit") or (top == "training_jobs" and not (name.startswith("training_jobs.jobs") and own == 6)):
+            found.append(name)
+        elif top == "detox_core" and rest and LEVEL.get(rest.split(".")[0], 0) > own and not (later and may_defer):
+            found.append(name)
+    return found
+
+
+def strangers(code: str, package: str, allowed: set[str]) -> list[str]:
+    """Imports that are neither allowed nor of the standard library."""
+    names = [name for name, _ in imports(code, package)]
+    return [
+        name for name in names if name.split(".")[0] not in STANDARD and not any(name == a or name.startswith(f"{a}.") for a in allowed)
+    ]
+
+
+def package_of(path: Path) -> str:
+    return ".".join(path.parts[:-1])
+
+
+@pytest.mark.parametrize("path", modules("detox_core/**/*.py"), ids=str)
+def test_core_imports_only_downward(path):
+    if path == Path("detox_core/__init__.py"):
+        assert list(imports((ROOT / path).read_text(), "detox_core")) == []
+        return
+    assert dotted(path).split(".")[1] in LEVEL, f"{path} has no place in the order of modules"
+    assert upward(dotted(path), (ROOT / path).read_text(), package_of(path)) == []
+
+
+@pytest.mark.parametrize("path", modules("detox_core/types.py", "detox_core/errors.py", "detox_core/demo/*.py"), ids=str)
+def test_values_need_only_the_standard_library(path):
+    assert strangers((ROOT / path).read_text(), package_of(path), {"numpy"}) == []
+
+
+@pytest.mark.parametrize("path", modules("app.py", "pages/**/*.py"), ids=str)
+def test_pages_import_only_what_pages_may(path):
+    siblings = {"pages"} | {file.stem for file in (ROOT / path).parent.glob("*.py")}
+    assert strangers((ROOT / path).read_text(), package_of(path), PAGES_MAY | siblings) == []
+
+
+@pytest.mark.parametrize("path", modules("detox_core/figures/**/*.py"), ids=str)
+def test_figures_know_only_values(path):
+    assert strangers((ROOT / path).read_text(), package_of(path), FIGURES_MAY | {"detox_core.figures"}) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "code", "expected"),
+    [
+        ("detox_core.store", "from detox_core.compare import compare", ["detox_core.compare.compare"]),
+        ("detox_core.store", "from detox_core import service", ["detox_core.service"]),
+        ("detox_core.store", "import detox_core.score.registry", ["detox_core.score.registry"]),
+        ("detox_core.store", "from .generate import generate", ["detox_core.generate.generate"]),
+        ("detox_core.store", "from . import generate", ["detox_core.generate"]),
+        ("detox_core.models.loading", "from ..generate import generate", ["detox_core.generate.generate"]),
+        ("detox_core.store", "def f():\n    from detox_core import cli", ["detox_core.cli"]),
+        ("detox_core.service", "def f():\n    from detox_core import cli", []),
+        ("detox_core.service", "if TYPE_CHECKING:\n    from detox_core import cli", []),
+        ("detox_core.service", "try:\n    from detox_core import cli\nexcept ImportError:\n    pass", ["detox_core.cli"]),
+        ("detox_core.service", "import streamlit", ["streamlit"]),
+        ("detox_core.compare", "from training_jobs.recipes import corpus", ["training_jobs.recipes.corpus"]),
+        ("detox_core.compare", "import torch\nfrom detox_core.types import Score", []),
+    ],
+)
+def test_the_check_itself_sees_what_is_not_allowed(module, code, expected):
+    assert upward(module, code, module.rpartition(".")[0]) == expected
+
+
+def test_the_check_itself_sees_strangers():
+    code = "import math, torch\nimport plotly.express as px\nfrom detox_core.compare import compare\nimport plotlyx"
+    assert strangers(code, "pages", FIGURES_MAY) == ["torch", "detox_core.compare.compare", "plotlyx"]
+
+
+@pytest.mark.parametrize("module", CHEAP)
+def test_import_is_cheap(module):
+    heavy = "{'torch', 'transformers', 'peft', 'bitsandbytes', 'streamlit', 'pandas'} & set(sys.modules)"
+    code = f"import sys, detox_core{module}; print(*sorted({heavy}))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr

@@ -1,0 +1,237 @@
+"""The line of jobs, the engine's thread, and what a failure leaves standing."""
+
+import threading
+from dataclasses import replace
+
+import pytest
+
+import detox_core.compare
+import detox_core.models.variants
+import detox_core.score
+from detox_core.compare import Pool, compare
+from detox_core.errors import ModelError
+from detox_core.request import Request
+from detox_core.service import UNWATCHED_SECONDS, Job, Service
+from detox_core.types import Decoding, Variant
+
+DECODING = Decoding(seed=5, temperature=1.0, top_p=0.9, max_new_tokens=12)
+LONG = 60  # seconds; reached only when something hangs
+
+
+@pytest.fixture(autouse=True)
+def embedded(monkeypatch, family, fake_scorer):  # noqa: ARG001
+    """The tiny models in the place of the embedded family."""
+    monkeypatch.setattr(detox_core.models.variants, "FAMILY", family)
+
+
+class Gate:
+    """The real engine, behind a gate: each job waits for `open`, and served prompts are written down."""
+
+    def __init__(self) -> None:
+        self.entered, self.open, self.served = threading.Semaphore(0), threading.Event(), []
+
+    def __call__(self, request, *arguments):
+        self.served.append(request.prompt)
+        self.entered.release()
+        assert self.open.wait(LONG)
+        return compare(request, *arguments)
+
+
+@pytest.fixture
+def gate(monkeypatch):
+    found = Gate()
+    monkeypatch.setattr(detox_core.compare, "compare", found)
+    yield found
+    found.open.set()
+
+
+def request(family: tuple[Variant, ...], prompt: str = "Hello") -> Request:
+    return Request(prompt, family, DECODING)
+
+
+def wait(*jobs: Job) -> None:
+    for job in jobs:
+        assert job.finished.wait(LONG), "the engine hangs"
+
+
+def tokens(comparison) -> list[tuple]:
+    return [(g.variant, g.tokens) for g in comparison.generations]
+
+
+def test_a_job_is_served_from_start_to_end(family):
+    told = []
+    job = Service(told.append).submit(request(family))
+    wait(job)
+    assert (job.state, job.error, job.active) == ("done", None, False)
+    assert tokens(job.comparison) == tokens(compare(request(family), Pool()))
+    assert told == [job.comparison]
+
+
+def test_first_come_first_served(family, gate):
+    service = Service()
+    jobs = [service.submit(request(family[:1], f"prompt {number}")) for number in range(5)]
+    gate.open.set()
+    wait(*jobs)
+    assert gate.served == [f"prompt {number}" for number in range(5)]
+    assert [job.comparison.prompt for job in jobs] == gate.served
+
+
+def test_position_numbers(family, gate):
+    service = Service()
+    jobs = [service.submit(request(family[:1], f"prompt {number}")) for number in range(3)]
+    assert gate.entered.acquire(timeout=LONG)
+    assert [service.position(job) for job in jobs] == [0, 1, 2]
+    assert [job.state for job in jobs] == ["running", "queued", "queued"]
+    gate.open.set()
+    last = service.submit(request(family[:1], "last"))
+    wait(*jobs, last)
+    assert [service.position(job) for job in jobs] == [0, 0, 0]
+
+
+def test_outputs_of_two_jobs_at_once_do_not_mix(family, tuned):
+    service = Service()
+    requests = [request(family, "Hello you"), request((tuned, family[1]), "What of them?")] * 2
+    jobs = [None] * 4
+    submitters = [threading.Thread(target=lambda at=at: jobs.__setitem__(at, service.submit(requests[at]))) for at in range(4)]
+    for submitter in submitters:
+        submitter.start()
+    for submitter in submitters:
+        submitter.join()
+    wait(*jobs)
+    assert len({job.comparison.id for job in jobs}) == 4
+    for job, asked in zip(jobs, requests, strict=True):
+        assert job.comparison.prompt == asked.prompt
+        assert tokens(job.comparison) == tokens(compare(asked, Pool()))
+
+
+def test_stop_of_a_queued_job(family, gate):
+    service = Service()
+    first, second, third = (service.submit(request(family[:1], name)) for name in ("first", "second", "third"))
+    assert gate.entered.acquire(timeout=LONG)
+    second.stop()
+    gate.open.set()
+    wait(first, second, third)
+    assert (second.state, second.comparison) == ("failed", None)
+    assert "Stopped before it began" in second.error
+    assert gate.served == ["first", "third"]
+    assert (first.state, third.state) == ("done", "done")
+
+
+def test_stop_of_a_running_job_keeps_the_text(family, gate):
+    service = Service()
+    job = service.submit(request(family))
+    assert gate.entered.acquire(timeout=LONG)
+    job.stop()
+    gate.open.set()
+    wait(job)
+    assert job.state == "done"
+    assert [(g.finish, len(g.tokens)) for g in job.comparison.generations] == [("stopped", 1)] * 3
+
+
+@pytest.mark.parametrize("watched", [False, True])
+def test_only_an_unwatched_job_is_stopped(family, gate, watched):
+    job = Service().submit(request(family))
+    assert gate.entered.acquire(timeout=LONG)
+    job.watched -= UNWATCHED_SECONDS + 1
+    if watched:
+        job.watch()
+    gate.open.set()
+    wait(job)
+    assert {g.finish == "stopped" for g in job.comparison.generations} == {not watched}
+
+
+def test_a_refused_request_fails_with_its_sentence_and_the_next_is_served(family):
+    service = Service()
+    bad, good = service.submit(request(family, "   ")), service.submit(request(family))
+    wait(bad, good)
+    assert (bad.state, bad.error) == ("failed", "The prompt is empty. Type a sentence first.")
+    assert good.state == "done"
+
+
+def test_an_engine_bug_fails_the_job_and_not_the_service(family, monkeypatch, capfd):
+    def fail(asked, *arguments):
+        if asked.prompt == "bug":
+            raise ZeroDivisionError("in the engine")
+        return compare(asked, *arguments)
+
+    monkeypatch.setattr(detox_core.compare, "compare", fail)
+    service = Service()
+    bad, good = service.submit(request(family, "bug")), service.submit(request(family))
+    wait(bad, good)
+    assert bad.state == "failed"
+    assert "ZeroDivisionError: in the engine" in bad.error
+    assert "Traceback" in capfd.readouterr().err
+    assert good.state == "done"
+
+
+def test_a_bug_in_the_middle_of_decoding_does_not_change_the_next_answer(family, monkeypatch):
+    service = Service()
+    scored = detox_core.compare.judge
+
+    def fail_once(*arguments):
+        monkeypatch.setattr(detox_core.compare, "judge", scored)
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(detox_core.compare, "judge", fail_once)
+    bad, good = service.submit(request(family)), service.submit(request(family))
+    wait(bad, good)
+    assert (bad.state, good.state) == ("failed", "done")
+    assert tokens(good.comparison) == tokens(compare(request(family), Pool()))
+
+
+@pytest.mark.parametrize("error", [ModelError("damaged"), ZeroDivisionError("a bug")])
+def test_a_warm_up_that_fails_does_not_stop_the_service(family, fake_scorer, monkeypatch, error):
+    def fail(name="local"):  # noqa: ARG001
+        raise error
+
+    monkeypatch.setattr(detox_core.score, "get_scorer", fail)
+    service = Service()
+    job = service.submit(request(family))
+    wait(job)
+    assert service.ready
+    assert job.state == "done"
+    assert job.comparison.prompt_score.scorer == fake_scorer.id
+
+
+def test_missing_embedded_family_is_told_to_who_asks_for_it(family, monkeypatch):
+    missing = replace(family[0], base="/no/such/base")
+    monkeypatch.setattr(detox_core.models.variants, "FAMILY", (missing,))
+    service = Service()
+    asked, other = service.submit(request((missing,))), service.submit(request(family))
+    wait(asked, other)
+    assert "/no/such/base" in asked.comparison.errors["it"]
+    assert other.comparison.errors == {}
+
+
+def test_a_listener_that_fails_does_not_stop_the_service(family):
+    def fail(comparison):
+        raise OSError(f"disk full at {comparison.prompt}")
+
+    service = Service(fail)
+    jobs = [service.submit(request(family)) for _ in range(2)]
+    wait(*jobs)
+    assert [job.state for job in jobs] == ["failed", "failed"]
+    assert "disk full" in jobs[1].error
+
+
+def test_warm_up_loads_the_family_and_memory_names_it(family):
+    service = Service()
+    assert service.memory() == []
+    service.warm_up()
+    job = service.submit(request(family[:1]))
+    wait(job)
+    assert service.ready
+    (row,) = service.memory()
+    assert (row["model"], row["adapters"]) == (family[0].base, 2)
+    assert row["mib"] > 0
+    assert "float32" in row["choice"]
+
+
+def test_free_unloads_after_the_jobs_in_line_and_later_jobs_load_again(family, tuned):
+    service = Service()
+    first = service.submit(request((family[0], tuned)))
+    service.free()
+    second = service.submit(request(family[:1]))
+    wait(first, second)
+    assert (first.state, second.state) == ("done", "done")
+    assert [row["model"] for row in service.memory()] == [family[0].base]

@@ -1,0 +1,16 @@
+"""Write an adapter the way it ships: bfloat16, without paths of the machine that made it."""
+
+from pathlib import Path
+
+import torch
+from peft import PeftModel
+
+
+def save_adapter(model: PeftModel, folder: Path, base: str = "embedded/it") -> None:
+    """Save the trained adapter to `folder`; `base` is recorded as the model it belongs to."""
+    for config in model.peft_config.values():
+        config.base_model_name_or_path = base
+    card = folder / "README.md"
+    text = card.read_text(encoding="utf-8") if card.is_file() else ""
+    model.to(torch.bfloat16).save_pretrained(folder)
+    card.write_text(text, encoding="utf-8")  # PEFT would put its empty card there
