@@ -28,7 +28,8 @@ def html_card(comparison: Comparison) -> str:
     decoding = comparison.decoding
     revision = comparison.prompt_score.revision if comparison.prompt_score else ""
     made = (
-        f"Detox Lens {comparison.id}, {comparison.created}. Seed {decoding.seed}, temperature {decoding.temperature:g}, top-p {decoding.top_p:g}, "
+        f"Detox Lens {comparison.id}, {comparison.created}. Seed {decoding.seed}, temperature {decoding.temperature:g}, "
+        f"top-p {decoding.top_p:g}, "
         f"at most {decoding.max_new_tokens} tokens. Scorer {comparison.scorer} {revision}. A score is the estimated probability "
         "that a rater would call the text toxic."
     )

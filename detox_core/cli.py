@@ -116,8 +116,7 @@ def _compare_text(comparison: Comparison) -> str:
     for variant in comparison.variants:
         if variant.id in comparison.errors:
             lines.append(f"{variant.label:<6}  {comparison.errors[variant.id]}")
-        for generation in comparison.of(variant.id):
-            lines.append(f"{variant.label:<6}  [{_score_text(generation.score)}]  {generation.text}")
+        lines += [f"{variant.label:<6}  [{_score_text(reply.score)}]  {reply.text}" for reply in comparison.of(variant.id)]
     return "\n".join(lines)
 
 

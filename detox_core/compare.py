@@ -52,8 +52,7 @@ class Pool:
 def compare(
     request: Request,
     pool: Pool,
-    on_progress: SAMPLES_WITH_SPANS = 5  # of each variant; finding the words costs some 50 further scores a reply
-OnProgress = lambda comparison, phase: None,
+    on_progress: OnProgress = lambda _comparison, _phase: None,
     stop: threading.Event | None = None,
 ) -> Comparison:
     """Answer a prompt with all variants and score everything.

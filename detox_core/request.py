@@ -2,7 +2,7 @@
 
 import secrets
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 
@@ -18,7 +18,7 @@ class Request:
 
     prompt: str
     variants: tuple[Variant, ...]
-    decoding: Decoding = Decoding()
+    decoding: Decoding = field(default_factory=Decoding)
     scorer: str = "local"
 
 

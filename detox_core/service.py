@@ -35,6 +35,7 @@ class Job:
 
     @property
     def active(self) -> bool:
+        """Waiting or being served."""
         return self.state in ("queued", "running")
 
     def stop(self) -> None:
@@ -109,6 +110,8 @@ class Service:
                 base.attach(variant.adapter)
         except DetoxError:
             pass  # told, with its way out, to whoever asks for that model
+        except Exception:  # a bug here must not take the engine down with it either
+            traceback.print_exc()
         self.ready = True
         while True:
             job = self._jobs.get()

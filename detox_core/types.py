@@ -78,6 +78,7 @@ class Score:
 
     @property
     def scored(self) -> bool:
+        """Whether there is a value."""
         return not math.isnan(self.value)
 
 

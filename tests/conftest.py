@@ -66,7 +66,7 @@ def build_model(architecture: str, vocabulary: int, seed: int, hidden: int = 32)
     usual = {"hidden_size": hidden, "num_hidden_layers": 2, "num_attention_heads": 4, "max_position_embeddings": CONTEXT}
     config = {
         "gpt_neox": lambda: GPTNeoXConfig(**common, **usual, intermediate_size=64),
-        "falcon": lambda: FalconConfig(**common, **usual),
+        "falcon": lambda: FalconConfig(**common, **usual | {"max_position_embeddings": 4 * CONTEXT}),
         "llama": lambda: LlamaConfig(**common, **usual, intermediate_size=64),
         "gpt2": lambda: GPT2Config(**common, n_embd=hidden, n_layer=2, n_head=4, n_positions=CONTEXT),
     }[architecture]()

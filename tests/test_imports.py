@@ -58,14 +58,16 @@ def upward(module: str, code: str, package: str) -> list[str]:
     """Imports of `module` that go up, or out to something of the project that is not the core."""
     own = LEVEL[module.split(".")[1]]
     may_defer = module == "detox_core.service" or module.endswith(".registry")
-    found = []
-    for name, later in imports(code, package):
+
+    def forbidden(name: str, later: bool) -> bool:
         top, _, rest = name.partition(".")
-        if top in ("pages", "app", "streamlit") or (top == "training_jobs" and not (name.startswith("training_jobs.jobs") and own == 6)):
-            found.append(name)
-        elif top == "detox_core" and rest and LEVEL.get(rest.split(".")[0], 0) > own and not (later and may_defer):
-            found.append(name)
-    return found
+        if top == "training_jobs":
+            return own < LEVEL["cli"] or not name.startswith("training_jobs.jobs")
+        if top == "detox_core":
+            return LEVEL.get(rest.split(".")[0], 0) > own and not (later and may_defer)
+        return top in ("pages", "app", "streamlit")
+
+    return [name for name, later in imports(code, package) if forbidden(name, later)]
 
 
 def strangers(code: str, package: str, allowed: set[str]) -> list[str]:

@@ -19,7 +19,7 @@ LONG = 60  # seconds; reached only when something hangs
 
 
 @pytest.fixture(autouse=True)
-def embedded(monkeypatch, family, fake_scorer):  # noqa: ARG001
+def embedded(monkeypatch, family, fake_scorer):
     """The tiny models in the place of the embedded family."""
     monkeypatch.setattr(detox_core.models.variants, "FAMILY", family)
 
@@ -181,7 +181,7 @@ def test_a_bug_in_the_middle_of_decoding_does_not_change_the_next_answer(family,
 
 @pytest.mark.parametrize("error", [ModelError("damaged"), ZeroDivisionError("a bug")])
 def test_a_warm_up_that_fails_does_not_stop_the_service(family, fake_scorer, monkeypatch, error):
-    def fail(name="local"):  # noqa: ARG001
+    def fail(name="local"):
         raise error
 
     monkeypatch.setattr(detox_core.score, "get_scorer", fail)

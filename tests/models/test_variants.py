@@ -73,7 +73,7 @@ def test_a_file_cannot_replace_a_member_of_the_family(isolated):
 
 @pytest.mark.parametrize("name", ["it", "ft", "rl", "", "Big", "a b", "../up", "-x", "x" * 65])
 def test_bad_names_are_refused(name, isolated):
-    with pytest.raises(BadInput, match="(?i)name"):
+    with pytest.raises(BadInput, match=r"(?i)name"):
         save_variant(Variant(name, "X", "some/base"))
     assert not list(isolated.rglob("*.json"))
 
@@ -87,7 +87,7 @@ def test_remove_does_not_leave_the_folder(isolated):
 
 
 def test_unknown_variant_lists_the_known_ones():
-    with pytest.raises(BadInput, match="Unknown variant 'nope'.*it, ft, rl.*folder, a Hub id"):
+    with pytest.raises(BadInput, match=r"Unknown variant 'nope'.*it, ft, rl.*folder, a Hub id"):
         get_variants(["it", "nope"])
 
 

@@ -50,8 +50,9 @@ HIS_NAMES = (
     "Jack", "Felix", "Raj", "Leo", "Victor", "Simon", "Kevin", "Brian", "Ali", "Oscar", "Martin", "George", "Adam", "Hugo", "Bill",
 )  # fmt: skip
 KEPT_CAPITAL = {
-    "I", "Muslims", "Muslim", "Jews", "Jewish", "Christians", "Germans", "Mexicans", "Italians", "Americans", "French", "Russians", "Asians",
-    "Black", "Arabs", "Africans", "Poles", "Indians", "Chinese", "Turks", "Roma", "Brazilians", "Latinos", "Hindus", "Buddhists", "English",
+    "I", "Muslims", "Muslim", "Jews", "Jewish", "Christians", "Germans", "Mexicans", "Italians", "Americans", "French", "Russians",
+    "Asians", "Asian", "Black", "Arabs", "Arab", "Africans", "Poles", "Indians", "Chinese", "Turks", "Roma", "Brazilians", "Latinos",
+    "Hindus", "Buddhists", "English", "ADHD", "LGBT", "Kenya", "Diwali", "Hanukkah", "Ramadan",
     *HER_NAMES, *HIS_NAMES,
 }  # fmt: skip
 PRONOUNS = {
@@ -157,8 +158,9 @@ def read_chitchat(data: Path) -> list[Pair]:
     for persona in ("caring", "enthusiastic", "friendly", "professional"):
         path = data / "chitchat" / f"qna_chitchat_{persona}.qna.gz"
         questions: list[str] = []
-        for line in gzip.open(path, "rt", encoding="utf-8-sig"):
-            line = line.strip()
+        with gzip.open(path, "rt", encoding="utf-8-sig") as file:
+            lines = [line.strip() for line in file]
+        for line in lines:
             if line.startswith("# ? "):
                 questions = [line[4:]]
             elif line.startswith("- ") and questions:

@@ -74,6 +74,7 @@ class SoftLabelTrainer(Trainer):
     """Binary cross-entropy against probabilities; attributes nobody annotated do not count."""
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):  # noqa: ARG002
+        """See `Trainer.compute_loss`; mean over the known labels."""
         labels = inputs.pop("labels").float()
         outputs = model(**inputs)
         known = ~labels.isnan()
