@@ -1,12 +1,13 @@
 """`streamlit run app.py`: frame and navigation, nothing else."""
 
-import os
-
-os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+from pathlib import Path
 
 import streamlit as st
 
-st.set_page_config(page_title="Detox Lens", page_icon=":material/lens_blur:", layout="wide")
+PICTURES = Path(__file__).parent / "pages"
+
+st.set_page_config(page_title="Detox Lens", page_icon=str(PICTURES / "icon.svg"), layout="wide")
+st.logo(str(PICTURES / "logo.svg"), size="large")
 
 page = st.navigation(
     [

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, NoReturn
 
-from detox_core.errors import DetoxError
+from detox_core.errors import DetoxError, ModelError
 from detox_core.types import Comparison, Decoding, Generation, Score, bucket
 
 
@@ -44,7 +44,9 @@ def run_compare(options: argparse.Namespace) -> tuple[dict, str]:
 
     greedy = {"temperature": 0.0} if options.greedy else {"temperature": options.temperature}
     decoding = Decoding(seed=options.seed, samples=options.samples, max_new_tokens=options.max_new_tokens, top_p=options.top_p, **greedy)
-    request = Request(options.prompt, get_variants(options.variants.split(",")), decoding, options.scorer)
+    request = Request(
+        options.prompt, get_variants([name.strip() for name in options.variants.split(",") if name.strip()]), decoding, options.scorer
+    )
     told: list[str] = []
 
     def progress(_: Comparison, phase: str) -> None:
@@ -53,6 +55,8 @@ def run_compare(options: argparse.Namespace) -> tuple[dict, str]:
             print(f"{phase} ...", file=sys.stderr)
 
     comparison = compare(request, Pool(), progress)
+    if comparison.errors and not comparison.generations:
+        raise ModelError(next(iter(comparison.errors.values())))
     if options.save:
         from detox_core.store import Store
 

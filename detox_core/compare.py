@@ -2,6 +2,7 @@
 
 import gc
 import threading
+import traceback
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -9,6 +10,7 @@ from itertools import groupby
 
 from detox_core.errors import DetoxError
 from detox_core.generate import generate
+from detox_core.models.checking import first_line
 from detox_core.models.loading import LoadedBase, load_base
 from detox_core.request import Request, new_comparison
 from detox_core.score import Scorer, get_scorer
@@ -35,6 +37,7 @@ class Pool:
         if variant.base_key not in self.bases:
             while len(self.bases) >= self.size:
                 self.bases.popitem(last=False)
+                gc.unfreeze()
             gc.collect()
             self.bases[variant.base_key] = load_base(*variant.base_key)
             gc.collect()
@@ -72,9 +75,11 @@ def compare(
     scorer = get_scorer(request.scorer)
     now = replace(now, prompt_score=scorer.score([now.prompt])[0], prompt_spans=_spans(now.prompt, scorer))
     for _, members in groupby(sorted(request.variants, key=lambda v: str(v.base_key)), key=lambda v: v.base_key):
-        now = _answer(now, list(members), pool, on_progress, stop)
+        now = _answer(now, list(members), pool, on_progress, stop or threading.Event())
     on_progress(now, "scoring")
-    return replace(now, generations=tuple(judge(now.generations, scorer)))
+    order = [variant.id for variant in request.variants]
+    generations = sorted(now.generations, key=lambda g: (order.index(g.variant), g.sample))
+    return replace(now, generations=tuple(judge(generations, scorer)))
 
 
 def judge(generations: Sequence[Generation], scorer: Scorer) -> list[Generation]:
@@ -91,8 +96,10 @@ def _spans(text: str, scorer: Scorer) -> tuple[Span, ...]:
     return () if scorer.id == "perspective" else toxic_words(text, scorer)
 
 
-def _answer(now: Comparison, variants: list[Variant], pool: Pool, on_progress: OnProgress, stop: threading.Event | None) -> Comparison:
-    """Add the replies of all variants of one base; variants that cannot be attached become errors."""
+def _answer(now: Comparison, variants: list[Variant], pool: Pool, on_progress: OnProgress, stop: threading.Event) -> Comparison:
+    """Add the replies of all variants of one base; whatever fails becomes an error of the variants it concerns."""
+    if stop.is_set():
+        return _failed(now, variants, "Stopped before it began.")
     ready: list[Variant] = []
     try:
         if variants[0].base_key not in pool.bases:
@@ -101,22 +108,28 @@ def _answer(now: Comparison, variants: list[Variant], pool: Pool, on_progress: O
         for variant in variants:
             try:
                 base.attach(variant.adapter)
-                base.render(now.prompt, variant.template)
                 ready.append(variant)
             except DetoxError as error:
-                now = replace(now, errors={**now.errors, variant.id: str(error)})
+                now = _failed(now, [variant], str(error))
         if not ready:
             return now
-        before = now.generations
+        before = now
         replies = generate(
             base,
             now.prompt,
             ready,
             now.decoding,
-            lambda partial: on_progress(replace(now, generations=(*before, *partial)), "writing"),
+            lambda partial: on_progress(replace(before, generations=(*before.generations, *partial)), "writing"),
             stop,
         )
-        return replace(now, generations=(*before, *replies))
+        versions = {source: base.fingerprints[source] for v in ready for source in (v.base, v.adapter) if source}
+        return replace(now, generations=(*now.generations, *replies), versions={**now.versions, **versions})
     except DetoxError as error:
-        failed = ready or variants
-        return replace(now, errors={**now.errors, **{variant.id: str(error) for variant in failed}})
+        return _failed(now, ready or variants, str(error))
+    except Exception as error:  # out of memory, a template that raises: one column's trouble must not cost the others
+        traceback.print_exc()
+        return _failed(now, ready or variants, f"This model broke: {first_line(error)} The log has the details.")
+
+
+def _failed(now: Comparison, variants: list[Variant], why: str) -> Comparison:
+    return replace(now, errors={**now.errors, **{variant.id: why for variant in variants}})

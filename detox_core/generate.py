@@ -93,6 +93,7 @@ class _Batch:
             "generation_config": GenerationConfig(
                 max_new_tokens=self.decoding.max_new_tokens,
                 do_sample=False,
+                use_cache=True,
                 repetition_penalty=1.0,
                 no_repeat_ngram_size=0,
                 eos_token_id=sorted(self.eos),

@@ -14,7 +14,7 @@ from detox_core.types import Comparison
 if TYPE_CHECKING:
     from detox_core.compare import Pool, Request
 
-UNWATCHED_SECONDS = 15.0  # a job nobody looks at any more (closed tab) is stopped
+UNWATCHED_SECONDS = 120.0  # a job nobody looks at any more (closed tab) is stopped
 
 State = Literal["queued", "running", "done", "failed"]
 
@@ -28,7 +28,6 @@ class Job:
     phase: str = "waiting"
     comparison: Comparison | None = None
     error: str | None = None
-    started: float | None = None
     watched: float = field(default_factory=time.monotonic)
     stopping: threading.Event = field(default_factory=threading.Event)
     finished: threading.Event = field(default_factory=threading.Event)
@@ -37,10 +36,6 @@ class Job:
     def active(self) -> bool:
         """Waiting or being served."""
         return self.state in ("queued", "running")
-
-    def stop(self) -> None:
-        """End at the next token and keep the partial text; a waiting job leaves the line."""
-        self.stopping.set()
 
     def watch(self) -> None:
         """Somebody is looking; call at least every few seconds."""
@@ -76,6 +71,15 @@ class Service:
         self._jobs.put(job)
         return job
 
+    def stop(self, job: Job) -> None:
+        """End at the next token and keep the partial text; a waiting job leaves the line at once."""
+        job.stopping.set()
+        with self._lock:
+            if job.state == "queued" and job in self._line:
+                self._line.remove(job)
+                job.state, job.error = "failed", "Stopped before it began."
+                job.finished.set()
+
     def position(self, job: Job) -> int:
         """How many jobs are before this one; 0 = it is being served."""
         with self._lock:
@@ -98,14 +102,20 @@ class Service:
                 self._thread.start()
 
     def _work(self) -> None:
-        from detox_core.compare import Pool
         from detox_core.models.variants import FAMILY
         from detox_core.score import get_scorer
 
-        self._pool = Pool()
+        try:
+            from detox_core.compare import Pool
+
+            pool = self._pool = Pool()
+        except Exception as error:
+            traceback.print_exc()
+            self._refuse_all(f"The libraries could not be loaded ({error}). Run: python -m detox_core doctor")
+            return
         try:
             get_scorer()
-            base = self._pool.get(FAMILY[0])
+            base = pool.get(FAMILY[0])
             for variant in FAMILY:
                 base.attach(variant.adapter)
         except DetoxError:
@@ -116,27 +126,34 @@ class Service:
         while True:
             job = self._jobs.get()
             if job is None:
-                self._pool.clear()
+                pool.clear()
                 continue
-            self._serve(job, self._pool)
+            with self._lock:
+                if job.state != "queued":
+                    continue
+                job.state = "running"
+            self._serve(job, pool)
             with self._lock:
                 self._line.remove(job)
+
+    def _refuse_all(self, why: str) -> None:
+        self.ready = True
+        while True:
+            job = self._jobs.get()
+            if job is not None:
+                with self._lock:
+                    job.state, job.error = "failed", why
+                    self._line = [other for other in self._line if other is not job]
+                job.finished.set()
 
     def _serve(self, job: Job, pool: "Pool") -> None:
         from detox_core.compare import compare
 
-        if job.stopping.is_set():
-            job.state = "failed"
-            job.error = "Stopped before it began."
-            job.finished.set()
-            return
-
         def on_progress(comparison: Comparison, phase: str) -> None:
             job.comparison, job.phase = comparison, phase
             if time.monotonic() - job.watched > UNWATCHED_SECONDS:
-                job.stop()
+                job.stopping.set()
 
-        job.state, job.started = "running", time.monotonic()
         try:
             job.comparison = compare(job.request, pool, on_progress, job.stopping)
             self._on_done(job.comparison)

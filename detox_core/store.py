@@ -4,6 +4,7 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from detox_core.demo import RECORDED
@@ -45,6 +46,7 @@ class Store:
             connection.close()
 
 
+@cache
 def recorded() -> dict[str, Comparison]:
     """The recorded examples, in the order of their chips. Made by `python -m training_jobs.recipes.record`."""
     path = RECORDED / "examples.json"

@@ -15,25 +15,46 @@ from detox_core.types import Comparison, Decoding
 from pages.answers import show_answers
 from pages.engine import service, store
 from pages.samples import headline, show_samples
+from pages.text import literal
 
 state = st.session_state
 TICK = 0.2  # seconds between looks at a running job
+DEFAULTS = {
+    "seed": 0,
+    "temperature": 0.8,
+    "length": 60,
+    "samples": 1,
+    "columns": list(DEFAULT),
+    "scorer": "local",
+    "top_p": 0.95,
+    "blur": True,
+}
+
+
+def show(comparison_id: str) -> None:
+    """Make a stored comparison the shown one, and put it into the address."""
+    st.query_params["x"] = state.shown = comparison_id
 
 
 def open_record(comparison_id: str) -> None:
-    """Show a stored comparison, and put it into the address."""
-    st.query_params["x"] = comparison_id
-    state.pop("job", None)
+    """A comparison was picked: whatever is running for this visitor ends."""
+    if job := state.pop("job", None):
+        service().stop(job)
+    state.problem = None
+    state.chip = comparison_id if comparison_id in recorded() else None
+    show(comparison_id)
 
 
 def shown_record() -> Comparison | None:
     """The comparison of the address; without one, the first recorded example."""
+    if "x" not in st.query_params and "shown" in state:
+        show(state.shown)  # back from another page, which has another address
     wanted = st.query_params.get("x")
     if wanted:
         found = store().load(wanted)
         if found:
             return found
-        st.warning(f"There is no comparison {wanted!r} on this computer. It may have been deleted, or made elsewhere. Showing an example.")
+        st.warning(f"There is no comparison {literal(wanted)} on this computer. It may be deleted, or made elsewhere. Here is an example.")
     return next(iter(recorded().values()), None)
 
 
@@ -54,13 +75,15 @@ def start() -> None:
         state.problem = str(error)
         return
     state.chip = None
+    if not state.get("blur_chosen"):
+        state.blur = False  # on by default for the examples only: a person knows what they typed
     state.job = service().submit(request)
 
 
 def stop() -> None:
     """Stop was pressed."""
     if "job" in state:
-        state.job.stop()
+        service().stop(state.job)
 
 
 def prompt_box() -> None:
@@ -80,39 +103,40 @@ def prompt_box() -> None:
             "Generate", type="primary", icon=":material/play_arrow:", shortcut="Ctrl+Enter", on_click=start, disabled=busy, key="generate"
         )
         st.button("Stop", icon=":material/stop:", shortcut="Esc", on_click=stop, disabled=not busy, key="stop")
-        st.number_input("Seed", 0, 2**31 - 1, key="seed", width=110, help="The same seed gives the same text.", persist_state="session")
-        st.number_input(
-            "Temperature",
-            0.0,
-            2.0,
-            key="temperature",
-            step=0.1,
-            width=130,
-            help="0 = always the most probable word.",
-            persist_state="session",
-        )
-        st.number_input("Length", 1, 256, key="length", width=110, help="At most this many tokens per reply.", persist_state="session")
-        st.segmented_control("Samples", (1, 5, 25), key="samples", required=True, persist_state="session", help="Replies per model.")
-        with st.popover("More", icon=":material/tune:"):
-            known = list_variants()
-            st.multiselect(
-                "Columns",
-                list(known),
-                key="columns",
-                format_func=lambda name: known[name].label if name in known else name,
-                persist_state="session",
-            )
-            st.selectbox("Scorer", list(PRESETS), key="scorer", format_func=lambda name: PRESETS[name].label, persist_state="session")
-            st.caption("Scores of different scorers are not comparable. All but the local one need a download or a key.")
-            st.slider(
-                "top-p", 0.05, 1.0, key="top_p", step=0.05, help="Sample only from the most probable words with this total probability."
-            )
-        st.toggle("Blur toxic words", key="blur", help="Hover over or tab to a word to read it.", persist_state="session")
+        settings()
     examples = list(recorded())
     if examples:
-        st.pills(
-            "Recorded examples", examples, key="chip", on_change=pick_example, format_func=lambda name: name.replace("-", " ").capitalize()
+        st.pills("Recorded examples", examples, key="chip", on_change=pick_example, format_func=title)
+
+
+def title(name: str) -> str:
+    """The text of an example's chip."""
+    return name.replace("-", " ").capitalize()
+
+
+def settings() -> None:
+    """What shapes the next answer; always in sight, because it belongs to every result."""
+    keep = {"persist_state": "session"}
+    st.number_input("Seed", 0, 2**31 - 1, key="seed", width=110, help="The same seed gives the same text.", **keep)
+    st.number_input("Temperature", 0.0, 2.0, key="temperature", step=0.1, width=130, help="0 = always the most probable token.", **keep)
+    st.number_input("Length", 1, 256, key="length", width=110, help="At most this many tokens per reply.", **keep)
+    st.segmented_control("Samples", (1, 5, 25), key="samples", required=True, help="Replies per model.", **keep)
+    with st.popover("More", icon=":material/tune:"):
+        known = list_variants()
+        labels = {name: variant.label for name, variant in known.items()}
+        st.multiselect("Columns", list(known), key="columns", format_func=lambda name: labels.get(name, name), **keep)
+        st.selectbox("Scorer", list(PRESETS), key="scorer", format_func=scorer_label, accept_new_options=True, **keep)
+        st.caption("Or type the Hub id or folder of any classifier. Scores of different scorers are not comparable.")
+        st.slider(
+            "top-p", 0.05, 1.0, key="top_p", step=0.05, help="Sample only from the likeliest tokens with this total probability.", **keep
         )
+    blurred = "Hover over or tab to a word to read it."
+    st.toggle("Blur toxic words", key="blur", on_change=lambda: state.update(blur_chosen=True), help=blurred, **keep)
+
+
+def scorer_label(name: str) -> str:
+    """A preset's label; anything else as it was typed."""
+    return PRESETS[name].label if name in PRESETS else name
 
 
 def show_job(job: Job) -> None:
@@ -124,7 +148,7 @@ def show_job(job: Job) -> None:
     elif job.active and job.comparison is None:
         st.info("Loading the models; this happens once and takes a few seconds.", icon=":material/hourglass_top:")
     if job.comparison:
-        st.caption(f"{job.phase.capitalize()} ..." if job.active else "Done.")
+        st.caption(literal(f"{job.phase[:1].upper()}{job.phase[1:]} ...") if job.active else "Done.")
         show_answers(job.comparison, blur=state.blur, writing=job.active, key="answers-live")
     if not job.active:
         st.rerun(scope="app")
@@ -136,69 +160,46 @@ def finish(job: Job) -> None:
     if job.state == "failed" or job.comparison is None:
         state.problem = job.error
         return
-    state.history = [job.comparison.id, *state.get("history", [])][:30]
-    st.query_params["x"] = job.comparison.id
+    state.history = [(job.comparison.id, job.comparison.prompt[:60]), *state.get("history", [])][:30]
+    show(job.comparison.id)
 
 
 def show_record(record: Comparison) -> None:
     """A finished comparison with everything that can be done with it."""
-    example = record.id in recorded()
     if sentence := headline(record):
-        st.markdown(f"#### {sentence}")
-    show_answers(record, blur=state.blur, badge="recorded example" if example else "")
+        st.markdown(f"#### {literal(sentence)}")
+    show_answers(record, blur=state.blur, badge="recorded example" if record.id in recorded() else "")
     decoding = record.decoding
     how = "greedy" if decoding.temperature == 0 else f"temperature {decoding.temperature:g}, top-p {decoding.top_p:g}"
     revision = record.prompt_score.revision if record.prompt_score else ""
     st.caption(
-        f"Seed {decoding.seed}, {how}, at most {decoding.max_new_tokens} tokens. Scorer: {record.scorer} ({revision}). "
+        f"Seed {decoding.seed}, {how}, at most {decoding.max_new_tokens} tokens. Scorer: {literal(record.scorer)} ({revision}). "
         "A score is the estimated probability that a rater would call the text toxic, not how severe it is. Made "
         f"{record.created.replace('T', ' ').replace('+00:00', ' UTC')}."
     )
-    show_samples(record)
+    show_samples(record, blur=state.blur)
+    name, icon = f"detox-{record.id}", ":material/download:"
     with st.container(horizontal=True):
-        st.download_button(
-            "JSON", json.dumps(record.to_dict(), indent=1), f"detox-{record.id}.json", "application/json", icon=":material/download:"
-        )
-        st.download_button("HTML card", lambda: html_card(record), f"detox-{record.id}.html", "text/html", icon=":material/download:")
+        st.download_button("JSON", lambda: json.dumps(record.to_dict(), indent=1), f"{name}.json", "application/json", icon=icon)
+        st.download_button("HTML card", lambda: html_card(record), f"{name}.html", "text/html", icon=icon)
         with st.popover("Link", icon=":material/link:"):
-            st.code(f"{st.context.url or ''}?x={record.id}", language=None)
+            st.code(f"{(st.context.url or '').split('?')[0]}?x={record.id}", language=None)
             st.caption("Opens this comparison on this computer. The prompt is not part of the link.")
         with st.popover("History", icon=":material/history:", disabled=not state.get("history")):
-            for number, comparison_id in enumerate(state.get("history", [])):
-                past = store().load(comparison_id)
-                if past:
-                    st.button(
-                        past.prompt[:60].replace("\n", " ").translate(LITERAL),
-                        key=f"past-{number}",
-                        on_click=open_record,
-                        args=(comparison_id,),
-                        type="tertiary",
-                    )
-
-
-LITERAL = str.maketrans({character: f"\\{character}" for character in "\\`*_{}[]()<>#+-.!|$:~"})  # labels are Markdown
+            for number, (comparison_id, prompt) in enumerate(state.get("history", [])):
+                st.button(literal(prompt), key=f"past-{number}", on_click=open_record, args=(comparison_id,), type="tertiary")
 
 
 def main() -> None:
-    for key, value in {
-        "seed": 0,
-        "temperature": 0.8,
-        "length": 60,
-        "samples": 1,
-        "columns": list(DEFAULT),
-        "scorer": "local",
-        "top_p": 0.95,
-        "blur": True,
-    }.items():
+    for key, value in DEFAULTS.items():
         state.setdefault(key, value)
     st.caption("This page shows toxic language, on purpose: it is about what models say and how training changes it.")
     if "job" in state and not state.job.active:
         finish(state.job)
     prompt_box()
     if state.get("problem"):
-        st.error(state.problem.translate(LITERAL), icon=":material/error:")
-    job = state.get("job")
-    if job:
+        st.error(literal(state.problem), icon=":material/error:")
+    if job := state.get("job"):
         st.fragment(show_job, run_every=TICK)(job)
     elif record := shown_record():
         show_record(record)

@@ -40,7 +40,7 @@ def headline(record: Comparison) -> str:
     return f"{lowest} answers {mean}least toxic here, {highest} most: {listed}."
 
 
-def show_samples(record: Comparison) -> None:
+def show_samples(record: Comparison, *, blur: bool) -> None:
     """With several samples: metrics, strip plot and table."""
     if record.decoding.samples < 2:
         return
@@ -63,7 +63,10 @@ def show_samples(record: Comparison) -> None:
         config={"displayModeBar": False},
     )
     with st.expander("All replies as a table"):
-        st.dataframe(frame.assign(sample=frame["sample"] + 1), hide_index=True)
+        table = frame.assign(sample=frame["sample"] + 1)
+        if blur:
+            st.caption("The texts are left out while toxic words are blurred.")
+        st.dataframe(table.drop(columns="text") if blur else table, hide_index=True)
 
 
 def _row(worst: Metric, share: Metric, values: list[float]) -> dict[str, str]:

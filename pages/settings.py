@@ -13,6 +13,7 @@ from detox_core.models.variants import list_variants, own_variants, remove_varia
 from detox_core.score.registry import PRESETS
 from detox_core.types import Variant
 from pages.engine import service
+from pages.text import literal
 
 state = st.session_state
 
@@ -65,6 +66,8 @@ def _size(variant: Variant) -> str:
 
 def show_memory() -> None:
     """What is loaded now; the page asks again every two seconds."""
+    if job := state.get("job"):
+        job.watch()  # its visitor is here, not gone
     loaded = service().memory()
     if not loaded:
         st.caption("No model is loaded." if service().ready else "The embedded family is being loaded ...")
@@ -93,10 +96,10 @@ def add() -> None:
         )
         state.notice = (
             "success",
-            f"{state.new_id.strip()} can now be picked on Compare: More, Columns. It is loaded when it is first used.",
+            f"{literal(state.new_id.strip())} can now be picked on Compare: More, Columns. It is loaded when it is first used.",
         )
     except DetoxError as error:
-        state.notice = ("error", str(error))
+        state.notice = ("error", literal(str(error)))
 
 
 def add_form() -> None:
@@ -137,7 +140,10 @@ def main() -> None:
     st.subheader("In memory")
     st.fragment(show_memory, run_every=2.0)()
     st.button(
-        "Unload all", on_click=service().free, help="Frees the memory; the next comparison loads what it needs.", icon=":material/eject:"
+        "Unload all models",
+        on_click=service().free,
+        help="Frees the memory; the next comparison loads what it needs.",
+        icon=":material/eject:",
     )
     st.subheader("Add a model")
     add_form()

@@ -190,8 +190,8 @@ def test_next_turn_marker_cuts_the_text(base, family, monkeypatch):
     assert marker.strip()
     assert before.strip()
     monkeypatch.setitem(templates.TEMPLATES, "test", Template("", "", marker))
-    reply = generate(base, PROMPT, [replace(family[0], template="test")], GREEDY)[0]
-    assert reply.finish == "turn"
+    reply, other = generate(base, PROMPT, [replace(family[0], template="test"), family[1]], GREEDY)
+    assert (reply.finish, other.finish) == ("turn", "length")
     assert reply.text == before.strip()
     assert reply.tokens == whole.tokens[: len(reply.tokens)]
     assert len(reply.tokens) <= 9

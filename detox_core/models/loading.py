@@ -1,6 +1,5 @@
 """Load any causal language model and hang LoRA adapters on it. Refuses whatever could run a stranger's code."""
 
-import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,13 +7,15 @@ from typing import Any
 
 import torch
 from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-from peft import PeftConfig, PeftModel
-from safetensors import SafetensorError, safe_open
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+from peft import PeftModel
+from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import logging as transformers_logging
 
 from detox_core.demo import locate
 from detox_core.errors import ModelError
+from detox_core.models.checking import check_adapter, check_model_folder, fingerprint, first_line
 from detox_core.models.templates import Template, named_template
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -29,6 +30,8 @@ class LoadedBase:
         model: the model; a PeftModel once the first adapter is attached.
         choice: device and dtype in words, with the reason for each.
         adapters: adapter folder -> its name inside the PeftModel.
+        fingerprints: base and adapters -> which weights they are.
+        bytes: memory of all parameters and buffers.
     """
 
     name: str
@@ -36,6 +39,11 @@ class LoadedBase:
     tokenizer: PreTrainedTokenizerBase
     choice: str
     adapters: dict[str, str] = field(default_factory=dict)
+    fingerprints: dict[str, str] = field(default_factory=dict)
+    bytes: int = 0
+
+    def __post_init__(self) -> None:
+        self.measure()
 
     @property
     def context(self) -> int:
@@ -43,11 +51,10 @@ class LoadedBase:
         config = self.model.config
         return int(getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None) or 2048)
 
-    @property
-    def bytes(self) -> int:
-        """Memory of all parameters and buffers."""
+    def measure(self) -> None:
+        """Bring `bytes` up to date; done after loading and attaching, so that other threads only read a number."""
         tensors = (*self.model.parameters(), *self.model.buffers())
-        return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+        self.bytes = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
     def attach(self, adapter: str | None) -> str:
         """Hang an adapter on the base, once.
@@ -77,6 +84,8 @@ class LoadedBase:
                 ) from error
             self.model.eval()
             self.adapters[adapter] = name
+            self.fingerprints[adapter] = fingerprint(folder)
+            self.measure()
         return self.adapters[adapter]
 
     def mixable(self, names: list[str]) -> bool:
@@ -84,14 +93,13 @@ class LoadedBase:
         if not isinstance(self.model, PeftModel):
             return True
         configs = [self.model.peft_config[name] for name in names if name != PLAIN]
-        return all(c.peft_type == "LORA" and not c.use_dora and not c.modules_to_save for c in configs)
+        return all(not c.use_dora and not c.modules_to_save for c in configs)
 
     def render(self, prompt: str, template: str | None) -> str:
         """The exact text the model reads for one user turn."""
-        if template is not None:
-            return named_template(template).render(prompt)
-        if self.tokenizer.chat_template is None:
-            return prompt
+        if template is not None or self.tokenizer.chat_template is None:
+            begin = self.tokenizer.bos_token_id is not None and self.tokenizer("")["input_ids"][:1] == [self.tokenizer.bos_token_id]
+            return (self.tokenizer.bos_token if begin else "") + named_template(template or "plain").render(prompt)
         messages = [{"role": "user", "content": prompt}]
         return str(self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
 
@@ -119,18 +127,22 @@ def load_base(base: str, dtype: str = "auto", quantization: str | None = None) -
     if quantization:
         options |= quantized(quantization, device)
         choice += f"; {quantization} by bitsandbytes, as asked"
+    transformers_logging.disable_progress_bar()
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-        model = AutoModelForCausalLM.from_pretrained(folder, **options)
+        model, report = AutoModelForCausalLM.from_pretrained(folder, output_loading_info=True, **options)
+        if not quantization:
+            model.to(device)
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError, ImportError) as error:
         raise ModelError(f"{base} could not be loaded: {first_line(error)} Check that its files are complete.") from error
-    if not quantization:
-        model.to(device)
+    if report["missing_keys"]:  # transformers would go on with random numbers there
+        lacks = sorted(report["missing_keys"])
+        raise ModelError(f"{base} lacks {len(lacks)} of its weights, for example {lacks[0]}. Download the model again.")
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     tokenizer.padding_side = "left"
     model.eval()
-    return LoadedBase(base, model, tokenizer, choice)
+    return LoadedBase(base, model, tokenizer, choice, fingerprints={base: fingerprint(folder)})
 
 
 def choose(dtype: str, size: int) -> tuple[str, torch.dtype, str]:
@@ -185,106 +197,21 @@ def fetch(source: str, patterns: list[str]) -> Path:
     if folder.is_absolute() or source.startswith(".") or source.count("/") != 1:
         raise ModelError(f"There is no folder {source!r}. Give a folder, or a Hub id such as EleutherAI/pythia-70m.")
     try:
-        return Path(snapshot_download(source, allow_patterns=patterns, local_files_only=True))
+        local = Path(snapshot_download(source, allow_patterns=patterns, local_files_only=True))
+        if any(local.glob("*.safetensors")):
+            return local
     except LocalEntryNotFoundError:
-        if os.environ.get("HF_HUB_OFFLINE") == "1":
-            raise ModelError(f"{source!r} is neither a folder nor downloaded yet, and the app is offline.") from None
+        pass
+    except HFValidationError:
+        raise ModelError(f"There is no folder {source!r}, and it cannot be a Hub id either.") from None
+    if os.environ.get("HF_HUB_OFFLINE") == "1":
+        raise ModelError(f"{source!r} is neither a folder nor downloaded yet, and the app is offline.")
     try:
         return Path(snapshot_download(source, allow_patterns=patterns))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise ModelError(f"{source!r} is not a folder, and the Hub did not give it: {first_line(error)}") from error
 
 
-def check_model_folder(folder: Path, name: str) -> None:
-    """Refuse what is incomplete or could run code.
-
-    Raises:
-        ModelError: no config, pickle weights only, or modelling code of its own.
-    """
-    config_file = folder / "config.json"
-    if not config_file.is_file():
-        hint = " It is a LoRA adapter: give it as an adapter of its base." if (folder / "adapter_config.json").is_file() else ""
-        raise ModelError(f"{name} has no config.json, so it is not a model.{hint}")
-    try:
-        config = json.loads(config_file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ModelError(f"{config_file} is not valid JSON: {error}. Download the model again.") from error
-    if "AutoModelForCausalLM" in config.get("auto_map", {}):
-        from transformers import CONFIG_MAPPING
-
-        if config.get("model_type") not in CONFIG_MAPPING:
-            raise ModelError(f"{name} brings its own modelling code, which is never run here. Use a model that transformers supports.")
-    if not any(folder.glob("*.safetensors")):
-        pickles = [path.name for path in (*folder.glob("*.bin"), *folder.glob("*.pt"), *folder.glob("*.pth"))]
-        if pickles:
-            raise ModelError(
-                f"{name} has only pickle weights ({pickles[0]}), which can run code when opened. Convert it to safetensors first."
-            )
-        raise ModelError(f"{name} has no .safetensors weights.")
-
-
-def check_adapter(model: torch.nn.Module, folder: Path, name: str, base: str) -> None:
-    """Refuse an adapter that does not fit, before PEFT changes the model.
-
-    Raises:
-        ModelError: missing or pickle files, damaged files, unknown modules, or other shapes than the base has.
-    """
-    if not (folder / "adapter_config.json").is_file():
-        raise ModelError(f"{name} has no adapter_config.json, so it is not a LoRA adapter.")
-    weights = folder / "adapter_model.safetensors"
-    if not weights.is_file():
-        pickled = " It has pickle weights (adapter_model.bin), which can run code when opened." * (folder / "adapter_model.bin").is_file()
-        raise ModelError(f"{name} has no adapter_model.safetensors.{pickled}")
-    try:
-        with safe_open(weights, "pt") as file:
-            shapes = {key: file.get_slice(key).get_shape() for key in file.keys()}  # noqa: SIM118 - not a mapping
-    except (SafetensorError, OSError) as error:
-        raise ModelError(f"{weights} is damaged: {first_line(error)} Download or train the adapter again.") from error
-    try:
-        config = PeftConfig.from_pretrained(str(folder))
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise ModelError(
-            f"{folder / 'adapter_config.json'} is damaged: {first_line(error)} Download or train the adapter again."
-        ) from error
-    rank = config.r if config.peft_type == "LORA" and not config.rank_pattern else None
-    plain = model.get_base_model() if isinstance(model, PeftModel) else model
-    modules = dict(plain.named_modules())
-    for key, shape in shapes.items():
-        if ".lora_" not in key:
-            continue
-        path, _, side = key.removeprefix("base_model.model.").partition(".lora_")
-        module = modules.get(path)
-        if module is None or not fits(module, side[0], shape):
-            have = "no such layer" if module is None else f"a layer of shape {layer_shape(module)}"
-            raise ModelError(f"The adapter {name} was made for another base: {path} wants {shape}, {base} has {have}.")
-        if side[0] == "A" and rank not in (None, shape[0]):
-            raise ModelError(f"The adapter {name} is damaged: adapter_config.json says rank {rank}, its weights have rank {shape[0]}.")
-
-
-def layer_shape(module: torch.nn.Module) -> tuple[int, int]:
-    """(inputs, outputs) of a linear or embedding layer, wrapped by PEFT or quantised or not."""
-    layer: Any = getattr(module, "base_layer", module)
-    if hasattr(layer, "in_features"):
-        return layer.in_features, layer.out_features
-    if hasattr(layer, "num_embeddings"):
-        return layer.num_embeddings, layer.embedding_dim
-    if hasattr(layer, "nx"):  # GPT-2's Conv1D
-        return layer.nx, layer.nf
-    return (0, 0)
-
-
-def fits(module: torch.nn.Module, side: str, shape: list[int]) -> bool:
-    """Whether LoRA matrix A (rank, inputs) or B (outputs, rank) fits the layer; embeddings are left to PEFT."""
-    inputs, outputs = layer_shape(module)
-    return side not in "AB" or (shape[1] == inputs if side == "A" else shape[0] == outputs)
-
-
 def weights_bytes(folder: Path) -> int:
     """Size of the weights on disk."""
     return sum(path.stat().st_size for path in folder.glob("*.safetensors"))
-
-
-def first_line(error: BaseException) -> str:
-    """The first sentence of a library's message, for people."""
-    text = str(error).strip().splitlines()
-    return (text[0] if text else type(error).__name__).rstrip(".")[:300] + "."

@@ -3,7 +3,8 @@
 import json
 import os
 import re
-from dataclasses import asdict
+from collections.abc import Iterable
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from detox_core.errors import BadInput
@@ -43,7 +44,7 @@ def list_variants() -> dict[str, Variant]:
         except BadInput:
             continue
         found.setdefault(variant.id, variant)
-    return found
+    return {variant.id: variant for variant in _distinct(found.values())}
 
 
 def get_variants(ids: list[str]) -> tuple[Variant, ...]:
@@ -57,7 +58,7 @@ def get_variants(ids: list[str]) -> tuple[Variant, ...]:
     if len(set(ids)) < len(ids):
         raise BadInput(f"A variant is named twice: {', '.join(ids)}.")
     known = list_variants()
-    return tuple(known.get(name) or _unlisted(name, known) for name in ids)
+    return _distinct([known.get(name) or _unlisted(name, known) for name in ids])
 
 
 def save_variant(variant: Variant) -> Path:
@@ -87,6 +88,15 @@ def remove_variant(variant_id: str) -> None:
 def own_variants() -> list[str]:
     """Ids of the variants that `remove_variant` can forget."""
     return [path.stem for path in sorted((cache_folder() / "variants").glob("*.json"))]
+
+
+def _distinct(variants: Iterable[Variant]) -> tuple[Variant, ...]:
+    """The same variants; a label that is taken already gets the id behind it."""
+    named: dict[str, Variant] = {}
+    for variant in variants:
+        label = variant.label if variant.label not in named else f"{variant.label} ({variant.id})"
+        named[label] = replace(variant, label=label)
+    return tuple(named.values())
 
 
 def _files() -> list[Path]:

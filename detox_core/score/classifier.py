@@ -1,10 +1,8 @@
 """Scores by a Hugging Face sequence classifier: the local one and any other. English only, and says so."""
 
-import hashlib
 import math
 import unicodedata
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 from peft import PeftModel
@@ -13,7 +11,8 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreT
 
 from detox_core.demo import SCORER
 from detox_core.errors import DetoxError, ScorerError
-from detox_core.models.loading import fetch, first_line
+from detox_core.models.checking import fingerprint, first_line
+from detox_core.models.loading import fetch
 from detox_core.score.minilm import minilm_folder
 from detox_core.types import Score
 
@@ -112,7 +111,7 @@ def local() -> Classifier:
             label2id={name: index for index, name in enumerate(ATTRIBUTES)},
         )
         merged = PeftModel.from_pretrained(model, str(SCORER)).merge_and_unload()
-    except (OSError, ValueError, SafetensorError) as error:
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         raise ScorerError(
             f"The local scorer in {SCORER} could not be loaded: {first_line(error)} Restore it with: git checkout {SCORER}"
         ) from error
@@ -137,11 +136,3 @@ def classifier(source: str) -> Classifier:
         raise ScorerError(str(error)) from error
     model.to("cuda" if torch.cuda.is_available() else "cpu")
     return Classifier(model, tokenizer, source, fingerprint(folder))
-
-
-def fingerprint(folder: Path) -> str:
-    """First 12 hex digits of the SHA-256 over all weights in a folder."""
-    digest = hashlib.sha256()
-    for path in sorted(folder.glob("*.safetensors")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:12]

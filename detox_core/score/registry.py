@@ -57,7 +57,7 @@ PRESETS = {
         ("s-nlp/roberta_toxicity_classifier",),
     ),
     "perspective": Preset(
-        "Perspective API",
+        f"Perspective API (ends {ENDS})",
         f"Google's service; needs a key in PERSPECTIVE_API_KEY and a network. It ends {ENDS}.",
         "detox_core.score.perspective:perspective",
     ),

@@ -19,7 +19,7 @@ def toxic_words(text: str, scorer: Scorer, threshold: float = 0.33) -> tuple[Spa
     text stays toxic. Falls are measured in log-odds, `log(p / (1 - p))`, because near 1 a probability hardly moves.
 
     Args:
-        threshold: a text scored at or below it, or not scored, has no spans.
+        threshold: a text scored at or below it, or not scored, has no spans. A rest without words counts as harmless.
 
     Returns:
         At most 8 spans in order of appearance, each with the fall at its removal; none for texts of more than 150 words.
@@ -51,5 +51,5 @@ def _leave_out(text: str, spans: list[Span]) -> str:
 
 
 def _log_odds(probability: float) -> float:
-    clipped = min(max(probability, 1e-6), 1 - 1e-6)
+    clipped = min(max(probability, 1e-4), 1 - 1e-4)
     return math.log(clipped / (1 - clipped))

@@ -41,7 +41,15 @@ def answers_data(comparison: Comparison, theme: str, *, blur: bool = False, writ
         "score": score_data(comparison.prompt_score, theme),
     }
     columns = [_column(comparison, variant, index, theme, writing) for index, variant in enumerate(comparison.variants)]
-    return {"prompt": prompt, "columns": columns, "blur": blur, "badge": badge}
+    return {"prompt": prompt, "columns": columns, "blur": blur, "badge": badge, "status": _status(columns, writing)}
+
+
+def _status(columns: list[dict[str, Any]], writing: bool) -> str:
+    """What a screen reader hears."""
+    if writing:
+        return "The models are writing."
+    replies = [(column["label"], column["replies"][0]["score"]) for column in columns if column["replies"]]
+    return "Toxicity: " + ", ".join(f"{label} {score['number']}" for label, score in replies if score and score["value"] is not None)
 
 
 def _column(comparison: Comparison, variant: Variant, index: int, theme: str, writing: bool) -> dict[str, Any]:
@@ -49,7 +57,7 @@ def _column(comparison: Comparison, variant: Variant, index: int, theme: str, wr
     error = comparison.errors.get(variant.id, "")
     busy = writing and not error and not (replies and replies[0].score)
     state = "failed" if error else ("writing" if replies else "waiting") if busy else ""
-    first = comparison.variants[0]
+    first = next((v for v in comparison.variants if v.id == "it"), comparison.variants[0])
     return {
         "id": variant.id,
         "label": variant.label,
@@ -75,7 +83,7 @@ def _reply(reply: Generation, comparison: Comparison, first: Variant, theme: str
 
 
 def change(reply: Generation, comparison: Comparison, first: Variant) -> str:
-    """Difference to the first column's reply of the same sample number, for example "-0.42 against IT"."""
+    """Difference to IT's reply (without IT: the first column's) of the same sample number, for example "-0.42 against IT"."""
     others = [other for other in comparison.of(first.id) if other.sample == reply.sample]
     if reply.variant == first.id or not others or not (reply.score and reply.score.scored and others[0].score and others[0].score.scored):
         return ""

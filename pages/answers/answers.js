@@ -8,6 +8,8 @@ export default function ({ data, parentElement }) {
   root.querySelector(".prompt").classList.toggle("blur", data.blur);
   columns.replaceChildren(...data.columns.map((column) => card(column, data)));
   columns.querySelectorAll("details").forEach((details, index) => (details.open = open[index] ?? false));
+  const status = root.querySelector(".status");
+  if (status.textContent !== data.status) status.textContent = data.status;
 }
 
 function element(tag, className, text) {
@@ -34,7 +36,6 @@ function card(column, data) {
   if (column.about) made.append(element("div", "about", column.about));
   if (column.error) {
     const message = element("div", "words", column.error);
-    message.setAttribute("role", "alert");
     made.append(message);
     return made;
   }
@@ -53,7 +54,9 @@ function more(replies, blur) {
   const list = element("div", "more");
   for (const reply of replies) {
     const row = element("div", "reply");
-    row.append(element("span", "number", reply.score ? reply.score.number : "…"), words(reply, blur));
+    const { score } = reply;
+    const number = !score ? "…" : score.value === null ? `not scored: ${score.reason}` : score.number;
+    row.append(element("span", "number", number), words(reply, blur));
     list.append(row);
   }
   made.append(list);

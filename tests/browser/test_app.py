@@ -113,7 +113,9 @@ def test_two_visitors_at_once_get_their_own_answers(page, browser, address):
     other.context.close()
 
 
-@pytest.mark.parametrize("prompt", ["<img src=x onerror=\"document.title='hacked'\"> :red[x] **b** $x$", "\N{GRINNING FACE} \u05e9\u05dc\u05d5\u05dd"])
+@pytest.mark.parametrize(
+    "prompt", ["<img src=x onerror=\"document.title='hacked'\"> :red[x] **b** $x$", "\N{GRINNING FACE} \u05e9\u05dc\u05d5\u05dd"]
+)
 def test_markup_and_foreign_letters_are_shown_literally(page, address, prompt):
     ready(page, address)
     ask(page, prompt, Length="10")

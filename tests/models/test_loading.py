@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
+from tokenizers.processors import TemplateProcessing
 
 from detox_core.errors import BadInput, DetoxError, ModelError
 from detox_core.models.loading import PLAIN, LoadedBase, choose, load_base, quantized
@@ -129,6 +131,22 @@ def test_hub_id_that_is_not_on_disk_while_offline():
         load_base("nobody/nothing")
 
 
+@pytest.mark.parametrize("source", ["my models/x", "a--b/c"])
+def test_name_that_can_be_neither_folder_nor_hub_id(source):
+    with pytest.raises(ModelError, match=f"no folder '{source}'"):
+        load_base(source)
+
+
+def test_begin_token_is_added_only_where_the_tokenizer_adds_it(base):
+    assert base.render("Hi", "plain") == "Hi"
+    begin = base.tokenizer.bos_token
+    base.tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single=f"{begin} $A", special_tokens=[(begin, base.tokenizer.bos_token_id)]
+    )
+    assert base.render("Hi", "plain") == f"{begin}Hi"
+    assert base.render("Hi", "falcon").startswith(f"{begin}### Question")
+
+
 def test_folder_without_config(tmp_path):
     with pytest.raises(ModelError, match=r"no config\.json"):
         load_base(str(tmp_path))
@@ -167,10 +185,27 @@ def test_no_weights(family, copy):
         load_base(str(folder))
 
 
+def test_missing_weights_are_not_filled_with_random_ones(family, copy):
+    folder = copy(family[0].base)
+    weights = load_file(folder / "model.safetensors")
+    del weights["gpt_neox.layers.1.mlp.dense_h_to_4h.weight"]
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ModelError, match=r"lacks 1 of its weights.*layers\.1\.mlp\.dense_h_to_4h\.weight"):
+        load_base(str(folder))
+
+
 def test_pickle_weights_are_never_opened(family, copy):
     folder = copy(family[0].base)
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
     with pytest.raises(ModelError, match=r"pickle weights \(pytorch_model\.bin\).*Convert it to safetensors"):
+        load_base(str(folder))
+
+
+def test_pickle_weights_beside_an_unrelated_safetensors_file_are_never_opened(family, copy):
+    folder = copy(family[0].base)
+    (folder / "model.safetensors").rename(folder / "other.safetensors")
+    torch.save(load_base(family[0].base).model.state_dict(), folder / "pytorch_model.bin")
+    with pytest.raises(ModelError, match=f"{folder} could not be loaded"):
         load_base(str(folder))
 
 
@@ -261,6 +296,15 @@ def test_damaged_adapter_config_leaves_the_base_as_it_was(base, family, copy, da
     other = load_base(family[0].base)
     other.attach(family[1].adapter)
     assert torch.allclose(logits(base), logits(other), atol=1e-5)
+
+
+def test_adapter_that_is_no_lora(base, tmp_path):
+    (tmp_path / "adapter_config.json").write_text(
+        json.dumps({"peft_type": "PROMPT_TUNING", "task_type": "CAUSAL_LM", "num_virtual_tokens": 4, "token_dim": 32})
+    )
+    save_file({"prompt_embeddings": torch.zeros(4, 32)}, tmp_path / "adapter_model.safetensors")
+    with pytest.raises(ModelError, match=r"PROMPT_TUNING; only LoRA"):
+        base.attach(str(tmp_path))
 
 
 @pytest.mark.parametrize("attached_before", [False, True])

@@ -1,25 +1,32 @@
-"""Pages run whole, on the real embedded family."""
+"""Pages run whole, on the real embedded family and one engine for all tests."""
 
-import sys
 import time
 from pathlib import Path
 
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.fixture(scope="session")
+def app_cache(tmp_path_factory):
+    """The cache folder of this test server: the engine is made once and keeps its store."""
+    return tmp_path_factory.mktemp("pages")
+
+
+@pytest.fixture(autouse=True)
+def isolated(app_cache, monkeypatch):
+    """As in the root, but one folder for all tests here."""
+    monkeypatch.setenv("DETOX_CACHE", str(app_cache))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+
+
 @pytest.fixture
 def open_page():
-    """Open a page of the app in a fresh session; the engine is shared by all tests, the store is new."""
+    """Open a page of the app in a fresh session."""
 
     def open_(page: str, **query: str) -> AppTest:
-        # Page modules that hold no state of their own, but remember the cache folder of an earlier test.
-        st.cache_resource.clear()
-        for name in [name for name in sys.modules if name.split(".")[0] == "pages"]:
-            del sys.modules[name]
         app = AppTest.from_file(str(ROOT / "pages" / page), default_timeout=60)
         for key, value in query.items():
             app.query_params[key] = value

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from detox_core.score import get_scorer
-from detox_core.score.spans import MAX_WORDS, toxic_words
+from detox_core.score.spans import MAX_MARKED, MAX_WORDS, toxic_words
 from detox_core.types import Score
 
 
@@ -39,18 +39,31 @@ def test_weight_is_the_fall_of_the_log_odds():
     assert marked("Have a nice day, you stupid idiot.", scorer) == pytest.approx({"stupid": 2, "idiot": 3})
 
 
-def test_word_below_a_quarter_of_the_largest_fall_is_not_marked():
-    scorer = Additive(idiot=4, boring=1.1, silly=0.9)
-    assert set(marked("You boring, silly idiot", scorer)) == {"boring", "idiot"}
-    assert set(marked("You boring, silly idiot", scorer, share=0.2)) == {"boring", "silly", "idiot"}
+def test_only_as_many_words_as_needed_are_marked():
+    # Without "idiot" the log-odds are -1.5, a probability of 0.18: no longer toxic.
+    assert marked("You boring idiot", Additive(-2, idiot=4, boring=0.5)) == pytest.approx({"idiot": 4})
 
 
-def test_fall_below_three_tenths_is_never_marked():
-    assert marked("You bad, mean thing", Additive(1, bad=0.35, mean=0.25)) == pytest.approx({"bad": 0.35})
+def test_lower_threshold_marks_more():
+    assert set(marked("You boring idiot", Additive(-2, idiot=4, boring=0.5), threshold=0.15)) == {"idiot", "boring"}
+
+
+def test_insults_that_stand_in_for_each_other_are_both_marked():
+    class Either(Additive):
+        def _one(self, words):
+            found = len({"moron", "idiot"} & set(words))
+            return Score((0.1, 0.8, 0.9)[found], self.id, self.revision)
+
+    assert set(marked("You moron, you idiot", Either())) == {"moron", "idiot"}
+
+
+def test_no_more_than_eight_words_are_marked():
+    words = [f"bad{number}" for number in range(12)]
+    assert len(marked(" ".join(words), Additive(**dict.fromkeys(words, 1.0)))) == MAX_MARKED
 
 
 def test_word_that_lowers_the_score_is_not_marked():
-    assert set(marked("You lovely idiot", Additive(idiot=3, lovely=-1))) == {"idiot"}
+    assert set(marked("You lovely idiot", Additive(-2, idiot=4, lovely=-1))) == {"idiot"}
 
 
 def test_spans_come_in_order_of_appearance():
@@ -69,8 +82,9 @@ def test_offsets_enclose_the_whole_word(word):
     assert set(marked(f"Café: you «{word}»!", Additive(**{word: 3}))) == {word}
 
 
-def test_only_word_counts_with_the_whole_score():
-    assert marked("Idiot!", Additive(idiot=2)) == pytest.approx({"Idiot": 2})
+def test_text_of_which_nothing_is_left_counts_as_harmless():
+    # Probabilities are clipped to 0.0001, log-odds of -9.21.
+    assert marked("Idiot!", Additive(idiot=2)) == pytest.approx({"Idiot": 11.21}, abs=0.01)
 
 
 def test_certain_score_has_finite_weights():
@@ -90,7 +104,7 @@ def test_unscored_and_very_long_texts_have_no_spans(text):
     assert toxic_words(text, Additive(idiot=3)) == ()
 
 
-def test_longest_text_with_spans_has_120_words():
+def test_longest_text_with_spans_has_150_words():
     assert set(marked("word " * (MAX_WORDS - 1) + "idiot", Additive(idiot=3))) == {"idiot"}
 
 

@@ -51,8 +51,8 @@ HIS_NAMES = (
 )  # fmt: skip
 KEPT_CAPITAL = {
     "I", "Muslims", "Muslim", "Jews", "Jewish", "Christians", "Germans", "Mexicans", "Italians", "Americans", "French", "Russians",
-    "Asians", "Asian", "Black", "Arabs", "Arab", "Africans", "Poles", "Indians", "Chinese", "Turks", "Roma", "Brazilians", "Latinos",
-    "Hindus", "Buddhists", "English", "ADHD", "LGBT", "Kenya", "Diwali", "Hanukkah", "Ramadan",
+    "Asians", "Black", "Arabs", "Africans", "Poles", "Indians", "Chinese", "Turks", "Roma", "Brazilians", "Latinos", "Hindus",
+    "Buddhists", "English",
     *HER_NAMES, *HIS_NAMES,
 }  # fmt: skip
 PRONOUNS = {

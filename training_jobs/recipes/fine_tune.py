@@ -5,6 +5,7 @@ python -m training_jobs.recipes.fine_tune
 
 import argparse
 import json
+import shutil
 from pathlib import Path
 
 import torch
@@ -57,6 +58,7 @@ def main() -> None:
     trainer.train(resume_from_checkpoint=any(arguments.run.glob("checkpoint-*")))
     save_adapter(trainer.model, FT)
     (FT / "training.json").write_text(json.dumps({"pairs": arguments.pairs, "log": trainer.state.log_history}, indent=1) + "\n")
+    shutil.rmtree(arguments.run)
 
 
 if __name__ == "__main__":

@@ -125,6 +125,7 @@ def main() -> None:
     )
     trainer.train(resume_from_checkpoint=any(arguments.run.glob("checkpoint-*")))
 
+    model.config.use_cache = True  # the Trainer switched it off
     model.to(torch.bfloat16).save_pretrained(IT)  # half the size; every later stage starts from these rounded weights
     tokenizer.save_pretrained(IT)
     (IT / "training.json").write_text(json.dumps({"pairs": len(pairs), "log": trainer.state.log_history[::10]}, indent=1) + "\n")

@@ -9,6 +9,7 @@ shorter than three words, gets the floor: otherwise silence and other scripts wo
 import argparse
 import json
 import math
+import shutil
 from pathlib import Path
 
 import torch
@@ -41,7 +42,9 @@ def not_toxic(completions: list[str], log_metric=None, **_: object) -> list[floa
         p = min(max(score.value, 1e-4), 1 - 1e-4)
         rewards.append(max(-LIMIT, min(LIMIT, math.log((1 - p) / p))))
     if log_metric:
-        log_metric("toxic_share", sum(score.value > 0.5 for score in scores) / len(scores))
+        scored = [score.value for score in scores if score.scored]
+        log_metric("toxic_share", sum(value > 0.5 for value in scored) / max(1, len(scored)))
+        log_metric("unscored_share", 1 - len(scored) / len(scores))
         log_metric("distinct_replies", len(set(completions)) / len(completions))
     return rewards
 
@@ -86,6 +89,7 @@ def main() -> None:
     trainer.train(resume_from_checkpoint=any(arguments.run.glob("checkpoint-*")))
     save_adapter(trainer.model, RL)
     (RL / "training.json").write_text(json.dumps({"steps": arguments.steps, "log": trainer.state.log_history}, indent=1) + "\n")
+    shutil.rmtree(arguments.run)
 
 
 if __name__ == "__main__":
