@@ -108,6 +108,7 @@ def _answer(now: Comparison, variants: list[Variant], pool: Pool, on_progress: O
         for variant in variants:
             try:
                 base.attach(variant.adapter)
+                base.render(now.prompt, variant.template)
                 ready.append(variant)
             except DetoxError as error:
                 now = _failed(now, [variant], str(error))

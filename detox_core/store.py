@@ -46,10 +46,13 @@ class Store:
             connection.close()
 
 
-@cache
 def recorded() -> dict[str, Comparison]:
     """The recorded examples, in the order of their chips. Made by `python -m training_jobs.recipes.record`."""
-    path = RECORDED / "examples.json"
+    return _read(RECORDED / "examples.json")
+
+
+@cache
+def _read(path: Path) -> dict[str, Comparison]:
     if not path.is_file():
         return {}
     return {data["id"]: Comparison.from_dict(data) for data in json.loads(path.read_text(encoding="utf-8"))}

@@ -156,13 +156,21 @@ def test_progress_keeps_the_replies_of_an_earlier_base(family, tuned):
     assert written[-1] == 2
 
 
-def test_stopped_comparison_keeps_and_scores_what_is_there(family):
+def test_stopped_comparison_keeps_and_scores_what_is_there(family, monkeypatch):
     stop = threading.Event()
-    stop.set()
+    monkeypatch.setattr(compare_module, "generate", lambda *arguments: (stop.set(), generate(*arguments))[1])
     done = compare(Request(PROMPT, family, DECODING), Pool(), stop=stop)
     assert {g.finish for g in done.generations} == {"stopped"}
     assert [len(g.tokens) for g in done.generations] == [1, 1, 1]
     assert all(g.score for g in done.generations)
+
+
+def test_stop_before_the_first_base_loads_nothing(family):
+    stop, pool = threading.Event(), Pool()
+    stop.set()
+    done = compare(Request(PROMPT, family, DECODING), pool, stop=stop)
+    assert set(done.errors.values()) == {"Stopped before it began."}
+    assert not pool.bases
 
 
 def test_toxic_words_are_marked_and_an_empty_reply_is_not_scored(fake_scorer):

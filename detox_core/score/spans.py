@@ -19,7 +19,7 @@ def toxic_words(text: str, scorer: Scorer, threshold: float = 0.33) -> tuple[Spa
     text stays toxic. Falls are measured in log-odds, `log(p / (1 - p))`, because near 1 a probability hardly moves.
 
     Args:
-        threshold: a text scored at or below it, or not scored, has no spans. A rest without words counts as harmless.
+        threshold: a text scored at or below it, or not scored, has no spans. Nothing left is harmless.
 
     Returns:
         At most 8 spans in order of appearance, each with the fall at its removal; none for texts of more than 150 words.

@@ -68,7 +68,7 @@ def test_word_that_lowers_the_score_is_not_marked():
 
 def test_spans_come_in_order_of_appearance():
     text = "Idiot, you stupid moron"
-    spans = toxic_words(text, Additive(idiot=1, stupid=3, moron=2))
+    spans = toxic_words(text, Additive(-2, idiot=2, stupid=3, moron=2.5))
     assert [text[span.start : span.end] for span in spans] == ["Idiot", "stupid", "moron"]
 
 
