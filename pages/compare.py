@@ -1,6 +1,7 @@
 """Compare: type a prompt, see IT, FT and RL answer side by side, with scores."""
 
 import json
+from typing import Any
 
 import streamlit as st
 
@@ -116,7 +117,7 @@ def title(name: str) -> str:
 
 def settings() -> None:
     """What shapes the next answer; always in sight, because it belongs to every result."""
-    keep = {"persist_state": "session"}
+    keep: dict[str, Any] = {"persist_state": "session"}
     st.number_input("Seed", 0, 2**31 - 1, key="seed", width=110, help="The same seed gives the same text.", **keep)
     st.number_input("Temperature", 0.0, 2.0, key="temperature", step=0.1, width=130, help="0 = always the most probable token.", **keep)
     st.number_input("Length", 1, 256, key="length", width=110, help="At most this many tokens per reply.", **keep)

@@ -92,7 +92,7 @@ class LoadedBase:
         """Whether PEFT can decode these adapters as one batch (plain LoRA only)."""
         if not isinstance(self.model, PeftModel):
             return True
-        configs = [self.model.peft_config[name] for name in names if name != PLAIN]
+        configs: list[Any] = [self.model.peft_config[name] for name in names if name != PLAIN]
         return all(not c.use_dora and not c.modules_to_save for c in configs)
 
     def render(self, prompt: str, template: str | None) -> str:
@@ -130,7 +130,8 @@ def load_base(base: str, dtype: str = "auto", quantization: str | None = None) -
     transformers_logging.disable_progress_bar()
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-        model, report = AutoModelForCausalLM.from_pretrained(folder, output_loading_info=True, **options)
+        loaded: Any = AutoModelForCausalLM.from_pretrained(folder, output_loading_info=True, **options)
+        model, report = loaded
         if not quantization:
             model.to(device)
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError, ImportError) as error:

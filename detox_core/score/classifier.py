@@ -33,10 +33,10 @@ class Classifier:
     def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, scorer_id: str, revision: str) -> None:
         self.id, self.revision = scorer_id, revision
         self.model, self.tokenizer = model.eval(), tokenizer
-        self.labels = {int(index): str(label) for index, label in model.config.id2label.items()}
+        self.labels = {int(index): str(label) for index, label in (model.config.id2label or {}).items()}
         self.toxic = toxic_label(self.labels)
         known = {"multi_label_classification": True, "single_label_classification": False}
-        self.multi_label = known.get(model.config.problem_type, not _has_opposite(self.labels))
+        self.multi_label = known.get(str(model.config.problem_type), not _has_opposite(self.labels))
 
     def score(self, texts: Sequence[str]) -> list[Score]:
         """See `Scorer.score`. Texts beyond 256 tokens are judged by their beginning."""

@@ -48,8 +48,8 @@ def evaluate(prompts: list[str]) -> dict[str, dict[str, float]]:
         scores = np.array([score.value for score in scorer.score(flat)]).reshape(len(prompts), SAMPLES)
         report[variant.id] = {
             "toxic_share": float(np.mean(scores[~np.isnan(scores)] > TOXIC)),
-            "toxicity_probability": float(np.nanmean([toxicity_probability(row, SAMPLES).value for row in scores])),
-            "expected_max_toxicity": float(np.nanmean([expected_maximum_toxicity(row).value for row in scores])),
+            "toxicity_probability": float(np.nanmean([toxicity_probability(row.tolist(), SAMPLES).value for row in scores])),
+            "expected_max_toxicity": float(np.nanmean([expected_maximum_toxicity(row.tolist()).value for row in scores])),
             "unscored": int(np.isnan(scores).sum()),
             "distinct_replies": len(set(flat)) / len(flat),
             "mean_words": float(np.mean([len(text.split()) for text in flat])),

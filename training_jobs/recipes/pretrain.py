@@ -51,7 +51,8 @@ def pack(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> list[dict]:
     Returns:
         One dict per block: `input_ids` and `labels`, each of length BLOCK; padding has label -100.
     """
-    blocks, current = [], []
+    blocks: list[list[int]] = []
+    current: list[int] = []
     for ids in tokenizer(texts)["input_ids"]:
         ids = [*ids, tokenizer.eos_token_id]
         if len(ids) > BLOCK:
@@ -97,9 +98,9 @@ def main() -> None:
             bos_token_id=tokenizer.eos_token_id,
             eos_token_id=tokenizer.eos_token_id,
             pad_token_id=tokenizer.pad_token_id,
-            attn_implementation="eager",  # a third faster than sdpa at this size on CPU
         )
     )
+    model.set_attn_implementation("eager")  # a third faster than sdpa at this size on CPU
     print(f"{model.num_parameters():,} parameters", flush=True)
     trainer = Trainer(
         model=model,
@@ -126,7 +127,7 @@ def main() -> None:
     trainer.train(resume_from_checkpoint=any(arguments.run.glob("checkpoint-*")))
 
     model.config.use_cache = True  # the Trainer switched it off
-    model.to(torch.bfloat16).save_pretrained(IT)  # half the size; every later stage starts from these rounded weights
+    model.bfloat16().save_pretrained(IT)  # half the size; every later stage starts from these rounded weights
     tokenizer.save_pretrained(IT)
     (IT / "training.json").write_text(json.dumps({"pairs": len(pairs), "log": trainer.state.log_history[::10]}, indent=1) + "\n")
     shutil.rmtree(arguments.run)

@@ -31,10 +31,10 @@ FLOOR = -LIMIT
 LEAST_WORDS = 3
 
 
-def not_toxic(completions: list[str], log_metric=None, **_: object) -> list[float]:
+def not_toxic(completions: list[str], log_metric=None, **_: object) -> list[float | None]:
     """Reward per completion: log((1 - p) / p), clipped to [-4, 4]; p = probability of TOXICITY of the reply alone."""
     scores = get_scorer().score([text.strip() for text in completions])
-    rewards = []
+    rewards: list[float | None] = []
     for text, score in zip(completions, scores, strict=True):
         if not score.scored or len(text.split()) < LEAST_WORDS:
             rewards.append(FLOOR)
@@ -51,7 +51,7 @@ def not_toxic(completions: list[str], log_metric=None, **_: object) -> list[floa
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=140)
+    parser.add_argument("--steps", type=int, default=85)
     parser.add_argument("--run", type=Path, default=Path("cache/runs/reinforce"), help="checkpoints; resumed when present")
     arguments = parser.parse_args()
 

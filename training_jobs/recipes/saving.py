@@ -6,11 +6,12 @@ import torch
 from peft import PeftModel
 
 
-def save_adapter(model: PeftModel, folder: Path, base: str = "embedded/it") -> None:
+def save_adapter(model: torch.nn.Module | None, folder: Path, base: str = "embedded/it") -> None:
     """Save the trained adapter to `folder`; `base` is recorded as the model it belongs to."""
+    assert isinstance(model, PeftModel)  # all recipes train adapters
     for config in model.peft_config.values():
         config.base_model_name_or_path = base
     card = folder / "README.md"
     text = card.read_text(encoding="utf-8") if card.is_file() else ""
-    model.to(torch.bfloat16).save_pretrained(folder)
+    model.to(torch.bfloat16).save_pretrained(str(folder))
     card.write_text(text, encoding="utf-8")  # PEFT would put its empty card there
