@@ -41,7 +41,7 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class Decoding:
-    """How to generate. Temperature 0 is greedy.
+    """How to generate. Temperature 0 is greedy; the defaults are those of Scalena et al. 2023 for RedPajama.
 
     Attributes:
         seed: the same seed gives the same text, whatever else is decoded beside it.
@@ -52,8 +52,8 @@ class Decoding:
     """
 
     seed: int = 0
-    temperature: float = 0.8
-    top_p: float = 0.95
+    temperature: float = 0.7
+    top_p: float = 0.8
     max_new_tokens: int = 60
     samples: int = 1
 

@@ -22,12 +22,12 @@ state = st.session_state
 TICK = 0.2  # seconds between looks at a running job
 DEFAULTS = {
     "seed": 0,
-    "temperature": 0.8,
+    "temperature": Decoding().temperature,
     "length": 60,
     "samples": 1,
     "columns": list(DEFAULT),
     "scorer": "local",
-    "top_p": 0.95,
+    "top_p": Decoding().top_p,
     "blur": True,
 }
 
@@ -169,7 +169,7 @@ def show_record(record: Comparison) -> None:
     """A finished comparison with everything that can be done with it."""
     if sentence := headline(record):
         st.markdown(f"#### {literal(sentence)}")
-    show_answers(record, blur=state.blur, badge="recorded example" if record.id in recorded() else "")
+    show_answers(record, blur=state.blur, badge="recorded, hand-picked" if record.id in recorded() else "")
     decoding = record.decoding
     how = "greedy" if decoding.temperature == 0 else f"temperature {decoding.temperature:g}, top-p {decoding.top_p:g}"
     revision = record.prompt_score.revision if record.prompt_score else ""
