@@ -1,6 +1,7 @@
 """The Settings page."""
 
 from detox_core.models.variants import own_variants
+from pages.text import literal
 
 
 def test_settings_say_offline_ready_and_list_the_family(open_page):
@@ -27,5 +28,5 @@ def test_bad_name_is_a_sentence(open_page):
     app.text_input(key="new_base").input("owner/model")
     next(button for button in app.button if button.label == "Add").click().run()
     assert not app.exception
-    assert "../evil" in app.error[0].value
+    assert literal("../evil") in app.error[0].value
     assert own_variants() == []
