@@ -1,12 +1,14 @@
 """Measure ours against the obvious alternative, side by side in one run."""
 
-import resource
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
+
+import psutil
 
 PROMPT = "Women can't drive, they should stay off the road."
 TOKENS = 60
@@ -15,16 +17,17 @@ TOKENS = 60
 def bench_generate(rounds: int = 5) -> dict[str, Any]:
     """One mixed-adapter batch for IT, FT and RL against three separate models, one library `generate` each.
 
-    Both decode greedily for exactly 60 tokens in fp32, alternating, after one warm-up. Memory is what a fresh process adds
-    to its peak resident set, from before loading to after one round.
+    Both decode greedily for exactly 60 tokens in fp32, alternating, after one warm-up. Memory is that of a fresh process at its
+    peak, and what of it came after the libraries were imported.
 
     Returns:
-        ours_s, other_s: median seconds; ratio = other / ours; per-round ratios; peak MiB of the three arrangements.
+        ours_s, other_s: median seconds; ratio = other / ours; per-round ratios; MiB of one model, the mixed batch, three models.
     """
     ours, others = _mixed(), _separate()
     ours(), others()
     pairs = [(_seconds(ours), _seconds(others)) for _ in range(max(1, rounds))]
     memory = {arm: _peak_mib(arm) for arm in ("one", "mixed", "three")}
+    peak, growth = ({arm: mib[index] for arm, mib in memory.items()} for index in (0, 1))
     ours_s, other_s = (statistics.median(times) for times in zip(*pairs, strict=True))
     return {
         "what": f"{TOKENS} greedy tokens each from IT, FT, RL in fp32: one mixed-adapter batch against three separate models",
@@ -32,9 +35,10 @@ def bench_generate(rounds: int = 5) -> dict[str, Any]:
         "other_s": other_s,
         "ratio": other_s / ours_s,
         "ratios": [other / our for our, other in pairs],
-        "peak_mib": memory,
-        "memory_over_one_model": memory["mixed"] / memory["one"],
-        "memory_of_three_over_one": memory["three"] / memory["one"],
+        "peak_mib": peak,
+        "peak_over_one_model": peak["mixed"] / peak["one"],
+        "growth_mib": growth,
+        "growth_over_one_model": growth["mixed"] / growth["one"],
     }
 
 
@@ -85,26 +89,37 @@ def _seconds(run: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def _peak_mib(arm: str) -> float:
+def _peak_mib(arm: str) -> tuple[float, float]:
     result = subprocess.run([sys.executable, "-m", "detox_core.bench", arm], capture_output=True, text=True, check=True)
-    return float(result.stdout.split()[-1])
+    peak, growth = map(float, result.stdout.split()[-2:])
+    return peak, growth
 
 
-def _measure_memory(arm: str) -> float:
-    """Growth of this process's peak resident set in MiB, the libraries already imported."""
+def _measure_memory(arm: str) -> tuple[float, float]:
+    """Largest resident memory of this process in MiB while `arm` loads and runs once, and its growth since the imports."""
     import peft  # noqa: F401
     import torch
-    import transformers  # noqa: F401
     from transformers import GPTNeoXForCausalLM  # noqa: F401 - lazy otherwise
 
     import detox_core.generate  # noqa: F401
 
     torch.ones(256, 256) @ torch.ones(256, 256)  # allocates the thread pools
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    process = psutil.Process()
+    before = largest = process.memory_info().rss
+    done = threading.Event()
+
+    def sample() -> None:
+        nonlocal largest
+        while not done.wait(0.002):
+            largest = max(largest, process.memory_info().rss)
+
+    sampler = threading.Thread(target=sample)
+    sampler.start()
     {"one": lambda: _separate(1), "mixed": _mixed, "three": _separate}[arm]()()
-    unit = 2**20 if sys.platform == "darwin" else 2**10
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / unit
+    done.set()
+    sampler.join()
+    return largest / 2**20, (largest - before) / 2**20
 
 
 if __name__ == "__main__":
-    print(_measure_memory(sys.argv[1]))
+    print(*_measure_memory(sys.argv[1]))

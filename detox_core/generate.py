@@ -3,15 +3,16 @@
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import partial
 
 import torch
-from peft import PeftModel
 from transformers import GenerationConfig
 from transformers.generation import LogitsProcessorList, StoppingCriteriaList, TopPLogitsWarper
 
 from detox_core.errors import BadInput
-from detox_core.models.loading import PLAIN, LoadedBase
+from detox_core.models.loading import LoadedBase
+from detox_core.models.mixing import PLAIN, mixable, mixed
 from detox_core.request import check_decoding
 from detox_core.types import Decoding, Finish, Generation, Variant
 
@@ -44,16 +45,23 @@ def generate(
     """
     check_decoding(decoding)
     adapters = {variant.id: base.attach(variant.adapter) for variant in variants}
-    rows = [(variant, sample) for variant in variants for sample in range(decoding.samples)]
-    if base.mixable(list(adapters.values())):
-        batches = [rows[at : at + MAX_ROWS] for at in range(0, len(rows), MAX_ROWS)]
-    else:
-        batches = [[row for row in rows if row[0] is variant] for variant in variants]
+    together = mixable(base.model, list(adapters.values()))
+    columns = [list(variants)] if together else [[variant] for variant in variants]
+    batches = [
+        [(variant, sample) for variant in members for sample in samples]
+        for members in columns
+        for samples in _portions(decoding.samples, max(1, MAX_ROWS // len(members)))
+    ]
     done: list[Generation] = []
     for batch in batches:
         run = _Batch(base, prompt, batch, decoding, lambda now, before=tuple(done): on_update([*before, *now]), stop)
-        done += run.decode([adapters[variant.id] for variant, _ in batch])
-    return done
+        done += run.decode([adapters[variant.id] for variant, _ in batch], alone=not together and adapters[batch[0][0].id] != PLAIN)
+    order = [variant.id for variant in variants]
+    return sorted(done, key=lambda reply: (order.index(reply.variant), reply.sample))
+
+
+def _portions(count: int, size: int) -> list[range]:
+    return [range(at, min(at + size, count)) for at in range(0, count, size)]
 
 
 class _Batch:
@@ -78,8 +86,8 @@ class _Batch:
         self.eos = _eos_ids(base)
         self.started = self.told = time.perf_counter()
 
-    def decode(self, adapters: list[str]) -> list[Generation]:
-        """Run the batch; `adapters` names one adapter a row."""
+    def decode(self, adapters: list[str], alone: bool) -> list[Generation]:
+        """Run the batch; `adapters` names one adapter a row, equal ones side by side."""
         model, tokenizer = self.base.model, self.base.tokenizer
         inputs = tokenizer(self.texts, return_tensors="pt", padding=True, add_special_tokens=False, return_token_type_ids=False)
         inputs = inputs.to(model.device)
@@ -102,14 +110,10 @@ class _Batch:
             "logits_processor": LogitsProcessorList([self.choose]),
             "stopping_criteria": StoppingCriteriaList([partial(self.observe, length)]),
         }
-        with torch.inference_mode():
-            if not isinstance(model, PeftModel):
-                model.generate(**inputs, **options)
-            elif len(set(adapters)) > 1 or adapters[0] == PLAIN:
-                _mixed(model, adapters, inputs, options)
-            else:
-                model.set_adapter(adapters[0])
-                model.generate(**inputs, **options)
+        if alone:
+            model.set_adapter(adapters[0])
+        with torch.inference_mode(), nullcontext() if alone else mixed(model, adapters):
+            model.generate(**inputs, **options)
         self.finish = [finish or "length" for finish in self.finish]
         replies = self.replies()
         self.on_update(replies)
@@ -186,15 +190,3 @@ def _eos_ids(base: LoadedBase) -> set[int]:
     configured = getattr(base.model.generation_config, "eos_token_id", None)
     ids = configured if isinstance(configured, list) else [configured]
     return {int(i) for i in (*ids, base.tokenizer.eos_token_id) if i is not None}
-
-
-def _mixed(model: PeftModel, adapters: list[str], inputs: dict, options: dict) -> None:
-    """A mixed-adapter batch that leaves no hook behind: PEFT 0.21 removes its hooks only when nothing is raised."""
-    before = {id(module): set(module._forward_pre_hooks) for module in model.modules()}
-    try:
-        model.generate(**inputs, **options, adapter_names=adapters)
-    finally:
-        for module in model.modules():
-            for key in set(module._forward_pre_hooks) - before[id(module)]:
-                del module._forward_pre_hooks[key]
-                module._forward_pre_hooks_with_kwargs.pop(key, None)

@@ -116,3 +116,14 @@ def test_standard_output_of_a_process_is_one_json_document():
     command = [sys.executable, "-m", "detox_core", "score", "Hello there.", "--json"]
     result = subprocess.run(command, capture_output=True, text=True, check=True)
     assert json.loads(result.stdout)["scores"][0]["text"] == "Hello there."
+
+
+def test_bench_generate_prints_both_sides_and_their_ratio(capsys):
+    document = run_json(capsys, "bench", "generate", "--rounds", "1")
+    assert document["ratio"] == pytest.approx(document["other_s"] / document["ours_s"])
+    assert document["what"]
+    assert set(document["peak_mib"]) == {"one", "mixed", "three"}
+
+
+def test_a_request_that_no_variant_could_answer_is_bad_input(capsys):
+    assert "no folder" in refused(capsys, "compare", PROMPT, "--variants", "/no/such/folder")

@@ -110,5 +110,10 @@ def fingerprint(folder: Path) -> str:
     paths = sorted(folder.glob("*.safetensors"))
     large = sum(path.stat().st_size for path in paths) > 2**30
     for path in paths:
-        digest.update(f"{path.name} {path.stat().st_size}".encode() if large else path.read_bytes())
+        if large:
+            digest.update(f"{path.name} {path.stat().st_size}".encode())
+            continue
+        with path.open("rb") as file:
+            while block := file.read(2**16):
+                digest.update(block)
     return digest.hexdigest()[:12]

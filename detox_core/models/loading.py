@@ -16,10 +16,10 @@ from transformers.utils import logging as transformers_logging
 from detox_core.demo import locate
 from detox_core.errors import ModelError
 from detox_core.models.checking import check_adapter, check_model_folder, fingerprint, first_line
+from detox_core.models.mixing import PLAIN
 from detox_core.models.templates import Template, named_template
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-PLAIN = "__base__"  # PEFT's name for "no adapter" in a mixed batch
 
 
 @dataclass
@@ -87,13 +87,6 @@ class LoadedBase:
             self.fingerprints[adapter] = fingerprint(folder)
             self.measure()
         return self.adapters[adapter]
-
-    def mixable(self, names: list[str]) -> bool:
-        """Whether PEFT can decode these adapters as one batch (plain LoRA only)."""
-        if not isinstance(self.model, PeftModel):
-            return True
-        configs: list[Any] = [self.model.peft_config[name] for name in names if name != PLAIN]
-        return all(not c.use_dora and not c.modules_to_save for c in configs)
 
     def render(self, prompt: str, template: str | None) -> str:
         """The exact text the model reads for one user turn."""

@@ -11,7 +11,8 @@ from safetensors.torch import load_file, save_file
 from tokenizers.processors import TemplateProcessing
 
 from detox_core.errors import BadInput, DetoxError, ModelError
-from detox_core.models.loading import PLAIN, LoadedBase, choose, load_base, quantized
+from detox_core.models.loading import LoadedBase, choose, load_base, quantized
+from detox_core.models.mixing import PLAIN
 from detox_core.types import Variant
 
 
@@ -73,13 +74,6 @@ def test_each_architecture_takes_adapters(each_family):
 def test_an_adapter_is_attached_once(base, family):
     assert base.attach(family[1].adapter) == base.attach(family[1].adapter)
     assert len(base.adapters) == 1
-
-
-def test_plain_lora_can_be_mixed_and_dora_cannot(base, family, make_adapter):
-    assert base.mixable([PLAIN])
-    plain, dora = base.attach(family[1].adapter), base.attach(make_adapter("gpt_neox", family[0].base, 5, use_dora=True))
-    assert base.mixable([PLAIN, plain])
-    assert not base.mixable([PLAIN, plain, dora])
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
