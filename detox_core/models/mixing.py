@@ -44,7 +44,7 @@ def mixed(model: torch.nn.Module, adapters: Sequence[str]) -> Iterator[None]:
     rows: Rows = [(name, slice(adapters.index(name), adapters.index(name) + adapters.count(name))) for name in dict.fromkeys(adapters)]
     layers = _layers(model)
     for layer in layers:
-        layer.forward = partial(_forward, layer, rows)  # type: ignore[method-assign] - on the instance, removed below
+        layer.forward = partial(_forward, layer, rows)  # on the instance; removed below
     try:
         yield
     finally:
@@ -52,7 +52,7 @@ def mixed(model: torch.nn.Module, adapters: Sequence[str]) -> Iterator[None]:
             del layer.forward
 
 
-def _forward(layer: LoraLayer, rows: Rows, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+def _forward(layer: Any, rows: Rows, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
     """x (rows, ..., inputs) -> base(x) + scaling B A x on each adapter's rows; Hu et al. 2021, equation 3."""
     result = layer.get_base_layer()(x, *args, **kwargs)
     for name, at in rows:
