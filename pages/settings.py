@@ -105,11 +105,13 @@ def add() -> None:
 def add_form() -> None:
     """A model of one's own, from a folder or the Hub."""
     with st.form("add", border=True):
-        left, right = st.columns(2)
+        left, right = st.columns(2)  # pairs row by row, so that a narrow screen keeps their order
         left.text_input("Name", key="new_id", placeholder="pythia", help="Small letters, digits, '-', '_' and '.'.")
         right.text_input("Base model", key="new_base", placeholder="folder, or Hub id such as EleutherAI/pythia-70m")
+        left, right = st.columns(2)
         left.text_input("LoRA adapter", key="new_adapter", placeholder="folder or Hub id; empty for the base itself")
         right.selectbox("Chat format", ["the tokenizer's own", *TEMPLATES], key="new_template")
+        left, right = st.columns(2)
         left.selectbox("Precision", ["auto", "float32", "bfloat16", "float16"], key="new_dtype")
         right.selectbox("Quantization (bitsandbytes)", ["none", "8bit", "4bit"], key="new_quantization")
         st.caption("Only safetensors weights are read, and no code that comes with a model is run.")

@@ -35,7 +35,9 @@ def strip_plot(scores: pd.DataFrame, theme: str = "light", threshold: float = 0.
                 hovertemplate=f"{variant}, sample %{{customdata}}: %{{x:.2f}}<extra></extra>",
             )
         )
-    figure.add_vline(x=threshold, line_dash="dash", line_width=1, annotation_text="toxic above 0.5", annotation_position="top")
+    figure.add_vline(
+        x=threshold, line_dash="dash", line_width=1, line_color="#888888", annotation_text="toxic above 0.5", annotation_position="top"
+    )
     figure.update_layout(
         height=90 + 62 * len(variants),
         margin={"l": 10, "r": 10, "t": 30, "b": 10},
