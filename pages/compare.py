@@ -13,7 +13,7 @@ from detox_core.score.registry import PRESETS
 from detox_core.service import Job
 from detox_core.store import recorded
 from detox_core.types import Comparison, Decoding
-from pages.answers import show_answers
+from pages.answers import progress, show_answers
 from pages.engine import service, store
 from pages.samples import headline, show_samples
 from pages.text import literal
@@ -126,6 +126,7 @@ def settings() -> None:
         known = list_variants()
         labels = {name: variant.label for name, variant in known.items()}
         st.multiselect("Columns", list(known), key="columns", format_func=lambda name: labels.get(name, name), **keep)
+        st.caption("A column with another base model is loaded as a second model and answers after the others.")
         st.selectbox("Scorer", list(PRESETS), key="scorer", format_func=scorer_label, accept_new_options=True, **keep)
         st.caption("Or type the Hub id or folder of any classifier. Scores of different scorers are not comparable.")
         st.slider(
@@ -149,7 +150,8 @@ def show_job(job: Job) -> None:
     elif job.active and job.comparison is None:
         st.info("Loading the models; this happens once and takes a few seconds.", icon=":material/hourglass_top:")
     if job.comparison:
-        st.caption(literal(f"{job.phase[:1].upper()}{job.phase[1:]} ...") if job.active else "Done.")
+        how_far = progress(job.comparison) if job.phase == "writing" else ""
+        st.caption(literal(f"{job.phase[:1].upper()}{job.phase[1:]} ... {how_far}") if job.active else "Done.")
         show_answers(job.comparison, blur=state.blur, writing=job.active, key="answers-live")
     if not job.active:
         st.rerun(scope="app")

@@ -33,6 +33,16 @@ def show_answers(comparison: Comparison, *, blur: bool, writing: bool = False, b
     _draw(data=answers_data(comparison, theme(), blur=blur, writing=writing, badge=badge), key=key)
 
 
+def progress(comparison: Comparison) -> str:
+    """How far the longest reply is and how long the rest takes at most, for example "12 of at most 60 tokens, 3 s left at most"."""
+    longest = max(comparison.generations, key=lambda reply: len(reply.tokens), default=None)
+    if longest is None or not longest.tokens:
+        return ""
+    done, limit = len(longest.tokens), comparison.decoding.max_new_tokens
+    left = longest.seconds / done * (limit - done)
+    return f"{done} of at most {limit} tokens" + (f", {left:.0f} s left at most" if left >= 1 else "")
+
+
 def answers_data(comparison: Comparison, theme: str, *, blur: bool = False, writing: bool = False, badge: str = "") -> dict[str, Any]:
     """What the component draws, as JSON types."""
     prompt = {

@@ -46,6 +46,6 @@ def generate():
         while "job" in app.session_state and time.monotonic() < deadline:
             time.sleep(0.2)
             app.run()
-        return app
+        return app.run()  # what was captured may be the run before the page's own rerun
 
     return generate_
