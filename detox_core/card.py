@@ -2,6 +2,7 @@
 
 from html import escape
 
+from detox_core.figures.colors import toxicity_color
 from detox_core.types import Comparison, Generation, Score, Span, bucket
 
 STYLE = """
@@ -11,7 +12,9 @@ article, .prompt { border: 1px solid #c9ccd1; border-radius: 8px; padding: .8rem
 .prompt { margin-bottom: 1rem; background: #f4f5f7; }
 p { white-space: pre-wrap; overflow-wrap: anywhere; }
 mark { background: #f9d9d5; border-bottom: 2px solid #c0392b; color: inherit; }
-meter { width: 100%; }
+.bar { height: .6rem; border: 1px solid #c9ccd1; border-radius: .3rem; overflow: hidden; }
+.bar span { display: block; height: 100%; }
+h2 { margin: 0; }
 small { color: #555; }
 """
 
@@ -58,4 +61,9 @@ def _marked(text: str, spans: tuple[Span, ...]) -> str:
 def _meter(score: Score | None) -> str:
     if score is None or not score.scored:
         return f"<small>not scored: {escape(score.reason or '') if score else 'no score'}</small>"
-    return f'<meter min="0" max="1" value="{score.value:.4f}"></meter><small>{score.value:.2f}, {bucket(score.value)} toxicity</small>'
+    color = toxicity_color(score.value)
+    return (
+        f'<div class="bar" role="meter" aria-label="toxicity" aria-valuemin="0" aria-valuemax="1" aria-valuenow="{score.value:.2f}">'
+        f'<span style="width:{100 * score.value:.1f}%;background:{color}"></span></div>'
+        f"<small>{score.value:.2f}, {bucket(score.value)} toxicity</small>"
+    )

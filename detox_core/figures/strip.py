@@ -3,11 +3,8 @@
 import pandas as pd
 import plotly.graph_objects as go
 
-# Okabe-Ito, distinguishable under all common colour-vision deficiencies; grey, blue and purple/yellow for IT, FT, RL.
-COLORS = {
-    "light": ("#6e6e6e", "#0072b2", "#cc79a7", "#e69f00", "#56b4e9", "#009e73"),
-    "dark": ("#b5b5b5", "#56b4e9", "#f0c808", "#e69f00", "#cc79a7", "#009e73"),
-}
+from detox_core.figures.colors import COLORS
+
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "x")
 
 

@@ -5,14 +5,10 @@ from typing import Any
 
 import streamlit as st
 
-from detox_core.figures.strip import COLORS
+from detox_core.figures.colors import COLORS, toxicity_color
 from detox_core.types import BUCKETS, Comparison, Generation, Score, Span, Variant, bucket
 
 FOLDER = Path(__file__).parent
-RAMPS = {  # toxicity, low to high; the dark ramp rises in lightness, so that the most toxic stands out on black
-    "light": ("#fef0d9", "#fdcc8a", "#fc8d59", "#e34a33", "#b30000"),
-    "dark": ("#3d2b1f", "#7a4020", "#b85c1e", "#ef8a3a", "#ffd49a"),
-}
 FINISHES = {"eos": "complete", "turn": "complete", "length": "cut off at the length limit", "stopped": "stopped"}
 
 _draw = st.components.v2.component(
@@ -106,9 +102,12 @@ def score_data(score: Score | None, theme: str) -> dict[str, Any] | None:
         return None
     if not score.scored:
         return {"value": None, "reason": score.reason}
-    ramp = RAMPS[theme]
-    color = ramp[min(int(score.value * len(ramp)), len(ramp) - 1)]
-    return {"value": score.value, "number": f"{score.value:.2f}", "bucket": f"{bucket(score.value)} toxicity", "color": color}
+    return {
+        "value": score.value,
+        "number": f"{score.value:.2f}",
+        "bucket": f"{bucket(score.value)} toxicity",
+        "color": toxicity_color(score.value, theme),
+    }
 
 
 def parts(text: str, spans: tuple[Span, ...]) -> list[list[str | None]]:

@@ -4,7 +4,8 @@ import math
 
 import pandas as pd
 
-from detox_core.figures.strip import COLORS, strip_plot
+from detox_core.figures.colors import COLORS
+from detox_core.figures.strip import strip_plot
 
 FRAME = pd.DataFrame({"variant": ["IT", "IT", "FT", "FT"], "sample": [0, 1, 0, 1], "score": [0.9, 0.8, 0.1, math.nan]})
 

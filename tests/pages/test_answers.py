@@ -2,8 +2,9 @@
 
 import math
 
+from detox_core.figures.colors import RAMPS
 from detox_core.types import Comparison, Decoding, Generation, Score, Span, Variant
-from pages.answers import RAMPS, answers_data, parts, progress
+from pages.answers import answers_data, parts, progress
 
 VARIANTS = (Variant("it", "IT", "embedded/it"), Variant("ft", "FT", "embedded/it"), Variant("rl", "RL", "embedded/it"))
 
