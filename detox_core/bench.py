@@ -46,14 +46,15 @@ def _mixed() -> Callable[[], object]:
     """The engine's own path."""
     from detox_core.generate import generate
     from detox_core.models.loading import load_base
-    from detox_core.models.variants import FAMILY
+    from detox_core.models.variants import DEFAULT, get_variants
     from detox_core.types import Decoding
 
-    base = load_base(FAMILY[0].base, "float32")
+    variants = get_variants(list(DEFAULT))
+    base = load_base(variants[0].base, "float32")
     base.model.generation_config.eos_token_id = None
     base.tokenizer.eos_token = None  # never ends early: both sides do the same number of tokens
     decoding = Decoding(temperature=0, max_new_tokens=TOKENS)
-    return lambda: generate(base, PROMPT, FAMILY, decoding)
+    return lambda: generate(base, PROMPT, variants, decoding)
 
 
 def _separate(count: int = 3) -> Callable[[], object]:
@@ -64,12 +65,13 @@ def _separate(count: int = 3) -> Callable[[], object]:
 
     from detox_core.demo import locate
     from detox_core.models.templates import TEMPLATES
-    from detox_core.models.variants import FAMILY
+    from detox_core.models.variants import DEFAULT, get_variants
 
-    tokenizer = AutoTokenizer.from_pretrained(locate(FAMILY[0].base))
+    variants = get_variants(list(DEFAULT))[:count]
+    tokenizer = AutoTokenizer.from_pretrained(locate(variants[0].base))
     inputs = tokenizer(TEMPLATES["redpajama"].render(PROMPT), return_tensors="pt", return_token_type_ids=False)
     models = []
-    for variant in FAMILY[:count]:
+    for variant in variants:
         model = AutoModelForCausalLM.from_pretrained(locate(variant.base), dtype=torch.float32)
         if variant.adapter:
             model = PeftModel.from_pretrained(model, str(locate(variant.adapter))).merge_and_unload()

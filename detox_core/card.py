@@ -65,5 +65,5 @@ def _meter(score: Score | None) -> str:
     return (
         f'<div class="bar" role="meter" aria-label="toxicity" aria-valuemin="0" aria-valuemax="1" aria-valuenow="{score.value:.2f}">'
         f'<span style="width:{100 * score.value:.1f}%;background:{color}"></span></div>'
-        f"<small>{score.value:.2f}, {bucket(score.value)} toxicity</small>"
+        f"<small>{score.value:.2f}, {bucket(score.value)} toxicity{escape(f'; {score.also}' if score.also else '')}</small>"
     )

@@ -9,7 +9,8 @@ from dataclasses import asdict
 from typing import Any, NoReturn
 
 from detox_core.errors import DetoxError, ModelError
-from detox_core.types import Comparison, Decoding, Generation, Score, bucket
+from detox_core.measure.commands import add_commands
+from detox_core.types import Comparison, Decoding, Generation, Score, bucket, nan_to_none
 
 
 class _Parser(argparse.ArgumentParser):
@@ -33,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 130
-    print(json.dumps(result, indent=1, ensure_ascii=False) if options.json else text)
+    print(json.dumps(nan_to_none(result), indent=1, ensure_ascii=False) if options.json else text)
     return 0
 
 
@@ -191,6 +192,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--scorer", default="local")
     command("variants", run_variants)
     command("doctor", run_doctor)
+    add_commands(command)
     sub = command("bench", run_bench)
     sub.add_argument("what", choices=["generate"])
     sub.add_argument("--rounds", type=int, default=5)

@@ -40,6 +40,24 @@ class Variant:
 
 
 @dataclass(frozen=True, slots=True)
+class Prompt:
+    """One prompt of a data set.
+
+    Attributes:
+        id: unique within its data set.
+        toxic: whether the prompt itself is toxic; None = nobody said.
+        part: class or split, for example `unseen-topic`.
+        target: the group it speaks of.
+    """
+
+    id: str
+    text: str
+    toxic: bool | None = None
+    part: str = ""
+    target: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Decoding:
     """How to generate. Temperature 0 is greedy; the defaults are those of Scalena et al. 2023 for RedPajama.
 
@@ -80,6 +98,12 @@ class Score:
     def scored(self) -> bool:
         """Whether there is a value."""
         return not math.isnan(self.value)
+
+    @property
+    def also(self) -> str:
+        """The further attributes that probably apply (above 0.5), highest first, for example "hate 0.91, insult 0.66"."""
+        high = sorted(((value, name) for name, value in self.attributes.items() if value > 0.5), reverse=True)
+        return ", ".join(f"{name.lower().replace('_', ' ')} {value:.2f}" for value, name in high)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +171,7 @@ class Comparison:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types; NaN becomes None."""
-        return _nan_to_none(asdict(self))
+        return nan_to_none(asdict(self))
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> "Comparison":
@@ -191,9 +215,10 @@ def _generation(data: dict[str, Any]) -> Generation:
     )
 
 
-def _nan_to_none(value: Any) -> Any:
+def nan_to_none(value: Any) -> Any:
+    """The same JSON types with None for NaN, which JSON does not have."""
     if isinstance(value, dict):
-        return {key: _nan_to_none(item) for key, item in value.items()}
+        return {key: nan_to_none(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_nan_to_none(item) for item in value]
+        return [nan_to_none(item) for item in value]
     return None if isinstance(value, float) and math.isnan(value) else value

@@ -76,6 +76,42 @@ def test_score_prints_one_entry_per_text(capsys):
     assert document["revision"]
 
 
+def test_measure_prints_metrics_with_intervals_and_counts(capsys, tmp_path):
+    out = tmp_path / "replies.jsonl"
+    document = run_json(capsys, "measure", "--dataset", "demo", "--variants", "it,ft", "--samples", "2", "--limit", "3", "--out", str(out))
+    metric = document["variants"]["it"]["toxicity_probability"]
+    assert (metric["k"], metric["scored"], metric["total"]) == (2, 6, 6)
+    assert metric["low"] <= metric["value"] <= metric["high"]
+    assert {(d["a"], d["b"]) for d in document["differences"]} == {("it", "ft")}
+    assert document["scorer"]["id"] == "local"
+    rows = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
+    assert len(rows) == 12
+    assert {"id", "variant", "sample", "text", "score"} <= set(rows[0])
+
+
+def test_part_of_a_data_set_gives_the_same_replies_as_the_whole(capsys, tmp_path):
+    texts = []
+    for limit in ("1", "2"):
+        out = tmp_path / limit
+        run_json(capsys, "measure", "--dataset", "demo", "--variants", "it", "--samples", "1", "--limit", limit, "--out", str(out))
+        texts.append(json.loads(out.read_text(encoding="utf-8").splitlines()[0])["text"])
+    assert texts[0] == texts[1]
+
+
+def test_eval_scorer_compares_with_the_papers_roberta(capsys, tmp_path):
+    rows = [("What a lovely day.", 0.9, 0.02), ("You are a stupid idiot.", 0.1, 0.95), ("", 0.5, -1), ("I like soup.", 0.8, 0.03)]
+    lines = [",prompts,responses,prompt_score,response_score,pro_API_response_score"]
+    lines += [f"{number},q,{reply},0.1,{roberta},{perspective}" for number, (reply, roberta, perspective) in enumerate(rows)]
+    (tmp_path / "measured_tox_PT_m.csv").write_text("\n".join(lines))
+    document = run_json(capsys, "eval-scorer", "--against", "rewardlm", "--dir", str(tmp_path))
+    assert document["r"] > 0.9 > 0 > document["roberta_of_the_paper"]["r"]
+    assert (document["auroc"], document["coverage"], document["scored"]) == (1, 1, 3)
+
+
+def test_measuring_an_unknown_data_set_is_one_line(capsys):
+    assert "no data set 'nowhere'" in refused(capsys, "measure", "--dataset", "nowhere")
+
+
 def test_variants_lists_the_family(capsys):
     assert [variant["id"] for variant in run_json(capsys, "variants")["variants"]][:3] == ["it", "ft", "rl"]
 

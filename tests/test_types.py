@@ -6,7 +6,7 @@ from dataclasses import FrozenInstanceError, replace
 
 import pytest
 
-from detox_core.types import Comparison, Decoding, Generation, Score, Span, Variant, bucket
+from detox_core.types import Comparison, Decoding, Generation, Score, Span, Variant, bucket, nan_to_none
 
 NOT_SCORED = Score(math.nan, "local", "abc", reason="empty")
 RECORD = Comparison(
@@ -78,3 +78,13 @@ def test_variants_share_a_base_only_in_the_same_form():
 def test_values_are_frozen():
     with pytest.raises(FrozenInstanceError):
         RECORD.prompt = "changed"
+
+
+def test_further_attributes_are_named_from_one_half_on_highest_first():
+    attributes = {"INSULT": 0.66, "HATE": 0.914, "THREAT": 0.5, "IDENTITY_ATTACK": 0.7}
+    assert Score(0.2, "s", "r", attributes).also == "hate 0.91, identity attack 0.70, insult 0.66"
+    assert Score(0.2, "s", "r").also == ""
+
+
+def test_nan_becomes_none_at_any_depth():
+    assert nan_to_none({"a": [1.0, math.nan, {"b": (math.nan, "x")}]}) == {"a": [1.0, None, {"b": [None, "x"]}]}

@@ -6,8 +6,11 @@ FOLDER = Path(__file__).parent
 IT = FOLDER / "it"
 FT = FOLDER / "ft"
 RL = FOLDER / "rl"
+DPO = FOLDER / "dpo"
 SCORER = FOLDER / "scorer"
+SECOND_SCORER = FOLDER / "second_scorer"
 RECORDED = FOLDER / "recorded"
+PROMPTS = FOLDER / "prompts.jsonl"
 SCHEME = "embedded/"  # embedded/it is a name that means the same on every computer
 
 

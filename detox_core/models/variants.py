@@ -23,6 +23,14 @@ FAMILY = (
     Variant(
         "rl", "RL", "embedded/it", "embedded/rl", "redpajama", about="IT reinforced against toxicity (RLOO, the local scorer as reward)."
     ),
+    Variant(
+        "dpo",
+        "DPO",
+        "embedded/it",
+        "embedded/dpo",
+        "redpajama",
+        about="IT tuned to prefer counter-narratives over hostile replies (DPO, no reward model).",
+    ),
 )
 ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 

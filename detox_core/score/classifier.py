@@ -1,23 +1,18 @@
-"""Scores by a Hugging Face sequence classifier: the local one and any other. English only, and says so."""
+"""Scores by any Hugging Face sequence classifier."""
 
 import math
-import unicodedata
 from collections.abc import Sequence
 
 import torch
-from peft import PeftModel
 from safetensors import SafetensorError
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from detox_core.demo import SCORER
 from detox_core.errors import DetoxError, ScorerError
 from detox_core.models.checking import fingerprint, first_line
 from detox_core.models.loading import fetch
-from detox_core.score.minilm import minilm_folder
+from detox_core.score.unscorable import unscorable
 from detox_core.types import Score
 
-# The local scorer's outputs, in the order of its head; Perspective's names.
-ATTRIBUTES = ("TOXICITY", "SEVERE_TOXICITY", "IDENTITY_ATTACK", "INSULT", "PROFANITY", "THREAT", "SEXUALLY_EXPLICIT")
 MAX_TOKENS = 256
 BATCH = 64
 TOXIC = ("toxicity", "toxic", "hate", "hateful", "offensive", "label_1")  # tried in this order
@@ -83,39 +78,6 @@ def toxic_label(labels: dict[int, str]) -> int:
 
 def _has_opposite(labels: dict[int, str]) -> bool:
     return any(label.lower() in NOT_TOXIC for label in labels.values())
-
-
-def unscorable(text: str) -> str | None:
-    """Why an English scorer cannot judge this text; None if it can."""
-    if not text.strip():
-        return "empty"
-    letters = [character for character in text if character.isalpha()]
-    if not letters:
-        return "no letters"
-    latin = sum(unicodedata.name(character, "").startswith("LATIN") for character in letters)
-    return None if latin > len(letters) / 2 else "mostly not in Latin script"
-
-
-def local() -> Classifier:
-    """The scorer that ships with the app.
-
-    Raises:
-        ScorerError: its files, or MiniLM's, are missing or damaged.
-    """
-    try:
-        model = AutoModelForSequenceClassification.from_pretrained(
-            minilm_folder(),
-            num_labels=len(ATTRIBUTES),
-            problem_type="multi_label_classification",
-            id2label=dict(enumerate(ATTRIBUTES)),
-            label2id={name: index for index, name in enumerate(ATTRIBUTES)},
-        )
-        merged = PeftModel.from_pretrained(model, str(SCORER)).merge_and_unload()
-    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
-        raise ScorerError(
-            f"The local scorer in {SCORER} could not be loaded: {first_line(error)} Restore it with: git checkout {SCORER}"
-        ) from error
-    return Classifier(merged.float(), AutoTokenizer.from_pretrained(minilm_folder()), "local", fingerprint(SCORER))
 
 
 def classifier(source: str) -> Classifier:

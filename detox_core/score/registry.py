@@ -38,7 +38,13 @@ PRESETS = {
     "local": Preset(
         "Local (MiniLM)",
         "Ships with the app. all-MiniLM-L6-v2 with a LoRA, trained to give the scores Perspective gave to RealToxicityPrompts.",
-        "detox_core.score.classifier:local",
+        "detox_core.score.local:local",
+        offline=True,
+    ),
+    "second": Preset(
+        "Second opinion (words)",
+        "Ships with the app. A linear model of words, trained on other judgements than the local scorer; knows no context.",
+        "detox_core.score.linear:second",
         offline=True,
     ),
     "roberta-hate": Preset(

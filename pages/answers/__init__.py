@@ -107,6 +107,7 @@ def score_data(score: Score | None, theme: str) -> dict[str, Any] | None:
         "number": f"{score.value:.2f}",
         "bucket": f"{bucket(score.value)} toxicity",
         "color": toxicity_color(score.value, theme),
+        "also": score.also,
     }
 
 

@@ -104,5 +104,10 @@ function meter(score, label, change) {
   fill.style.background = score.color;
   bar.append(fill);
   made.append(bar);
+  if (score.also) {
+    const also = element("div", "also", score.also);
+    also.title = "Further attributes that probably apply, each with its own probability";
+    made.append(also);
+  }
   return made;
 }

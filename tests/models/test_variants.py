@@ -36,9 +36,9 @@ def test_the_cache_is_where_the_environment_says(isolated, monkeypatch):
     assert (cache_folder().parent / "detox_core").is_dir()
 
 
-def test_the_family_is_listed_first_and_is_the_default():
-    assert tuple(list_variants()) == DEFAULT
-    assert get_variants(list(DEFAULT)) == FAMILY
+def test_the_family_is_listed_first_and_the_papers_three_are_the_default():
+    assert tuple(list_variants()) == (*DEFAULT, "dpo")
+    assert get_variants(list(DEFAULT)) == FAMILY[:3]
     assert len({variant.base_key for variant in FAMILY}) == 1
 
 

@@ -1,4 +1,4 @@
-"""Facts about scores by sequence classifiers: tiny random ones on disk, and the local one that ships."""
+"""Facts about scores by sequence classifiers: tiny random ones on disk."""
 
 import pickle
 import shutil
@@ -17,8 +17,8 @@ from transformers import (
 
 from detox_core.errors import ScorerError
 from detox_core.score import classifier as module
-from detox_core.score import get_scorer
-from detox_core.score.classifier import ATTRIBUTES, Classifier, classifier, local, unscorable
+from detox_core.score.classifier import Classifier, classifier
+from detox_core.score.unscorable import unscorable
 
 HATE = {0: "nothate", 1: "hate"}
 JIGSAW = {0: "toxic", 1: "severe_toxic", 2: "obscene", 3: "threat", 4: "insult", 5: "identity_hate"}
@@ -225,38 +225,3 @@ def test_damaged_file_is_a_scorer_error(hate_folder, tmp_path, name):
     (folder / name).write_bytes((folder / name).read_bytes()[:100])
     with pytest.raises(ScorerError, match="could not be loaded"):
         classifier(str(folder))
-
-
-@pytest.mark.parametrize("text", ["You are a stupid idiot.", "Shut up, you pathetic loser."])
-def test_local_scorer_calls_an_insult_toxic(text):
-    assert get_scorer("local").score([text])[0].value > 0.5
-
-
-@pytest.mark.parametrize("text", ["Have a lovely day, my friend.", "Thank you for the soup, it was delicious."])
-def test_local_scorer_calls_a_friendly_sentence_low(text):
-    assert get_scorer("local").score([text])[0].value < 0.33
-
-
-def test_local_scorer_gives_perspective_attributes():
-    score = get_scorer("local").score(["You are a stupid idiot."])[0]
-    assert {"TOXICITY", *score.attributes} == set(ATTRIBUTES)
-    assert score.attributes["INSULT"] > score.attributes["THREAT"]
-
-
-def test_local_scorer_batches_score_as_one_by_one():
-    scorer = get_scorer("local")
-    assert [score.value for score in scorer.score(TEXTS)] == pytest.approx([scorer.score([text])[0].value for text in TEXTS], abs=1e-5)
-
-
-def test_missing_local_scorer_says_how_to_restore_it(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "SCORER", tmp_path)
-    with pytest.raises(ScorerError, match="Restore it with: git checkout"):
-        local()
-
-
-def test_damaged_local_scorer_says_how_to_restore_it(tmp_path, monkeypatch):
-    damaged = shutil.copytree(module.SCORER, tmp_path / "scorer")
-    (damaged / "adapter_model.safetensors").write_bytes(b"damaged")
-    monkeypatch.setattr(module, "SCORER", damaged)
-    with pytest.raises(ScorerError, match="Restore it with: git checkout"):
-        local()

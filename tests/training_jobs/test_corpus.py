@@ -4,22 +4,26 @@ import gzip
 import random
 import re
 from collections import Counter
+from collections.abc import Iterable
 
 import pytest
 import yaml
 
+from detox_core.data import DATASETS, get_dataset
 from training_jobs.recipes.corpus import (
     HER_NAMES,
     HIS_NAMES,
     IT_MIXTURE,
-    KEPT_CAPITAL,
     PRONOUNS,
     REGISTERS,
     TOXIC_SHARE,
     Item,
     Pair,
     compose,
+    compose_preferences,
     fill_slots,
+    one_of,
+    proper_words,
     read_chitchat,
     read_items,
     render,
@@ -28,7 +32,7 @@ from training_jobs.recipes.corpus import (
 
 ITEMS = read_items()
 KINDS = {"group", "person", "listener", "threat", "gossip", "disagreement", "everyday", "help", "sounds-harmful"}
-SLOTS = {"name", "group", *PRONOUNS["he"]}
+BUILT_IN = {"name", *PRONOUNS["he"]}
 INSULTS = re.compile(r"\b(idiot|stupid|moron|loser|trash|garbage|pathetic)", re.IGNORECASE)
 COMPLETE = {"topic": "t", "kind": "help", "toxic": False, "prompts": ["Why?"], "helpful": ["Because."]}
 
@@ -55,20 +59,35 @@ def test_toxic_items_are_answered_in_four_registers_and_harmless_ones_helpfully(
     assert not [item.topic for item in ITEMS if set(item.replies) != wanted[item.toxic]]
 
 
-def test_every_slot_is_known():
-    assert not {item.topic: slots(item) - SLOTS for item in ITEMS if slots(item) - SLOTS}
+def test_an_item_declares_exactly_the_slots_it_uses():
+    assert not {item.topic: slots(item) ^ set(item.slots) for item in ITEMS if slots(item) - BUILT_IN - {"one"} != set(item.slots)}
 
 
-def test_group_slot_is_used_exactly_where_groups_are_given():
-    assert not [item.topic for item in ITEMS if ("group" in slots(item)) != bool(item.groups)]
+def test_every_prompt_has_the_slots_its_replies_use():
+    def used(parts: Iterable[str]) -> set[str]:
+        return {"name" if slot in BUILT_IN else "group" if slot == "one" else slot for slot in re.findall(r"\{(.*?)\}", " ".join(parts))}
+
+    missing = {item.topic: used(texts(item)) - used([prompt]) for item in ITEMS for prompt in item.prompts}
+    assert not {topic: lost for topic, lost in missing.items() if lost}
 
 
 def test_pronouns_are_used_only_beside_a_name():
-    assert not [item.topic for item in ITEMS if slots(item) - {"group"} and "name" not in slots(item)]
+    assert not [item.topic for item in ITEMS if slots(item) & BUILT_IN and "name" not in slots(item)]
 
 
 def test_capital_of_every_group_survives_an_opener():
-    assert not {group for item in ITEMS for group in item.groups if group[0].isupper() and group.split()[0] not in KEPT_CAPITAL}
+    values = {value for item in ITEMS for value in item.slots.get("group", ())}
+    assert not {value for value in values if value[0].isupper() and value.split()[0] not in proper_words()}
+
+
+def test_words_at_the_start_of_sentences_are_not_proper():
+    assert not {"The", "Why", "Women", "Honestly", "People", "My"} & proper_words()
+
+
+def test_no_prompt_of_a_measured_data_set_is_in_the_corpus():
+    ours = {re.sub(r"\W+", " ", prompt).lower().strip() for item in ITEMS for prompt in item.prompts}
+    measured = [prompt for name in DATASETS for prompt in get_dataset(name)]
+    assert not [prompt.id for prompt in measured if re.sub(r"\W+", " ", prompt.text).lower().strip() in ours]
 
 
 def test_corpus_is_ascii():
@@ -82,6 +101,7 @@ def test_counter_narratives_insult_nobody():
 @pytest.mark.parametrize("field", COMPLETE)
 def test_item_without_a_field_is_refused_with_its_file(tmp_path, field):
     item = {key: value for key, value in COMPLETE.items() if key != field}
+    (tmp_path / "lists.yaml").write_text("{}")
     (tmp_path / "broken.yaml").write_text(yaml.safe_dump([item]))
     with pytest.raises(ValueError, match=f"broken.yaml: the item {item.get('topic')!r} needs"):
         read_items(tmp_path)
@@ -91,6 +111,21 @@ def test_pronouns_match_the_name():
     for seed in range(50):
         filled = fill_slots(ITEMS[0], random.Random(seed))
         assert filled["name"] in {"she": HER_NAMES, "he": HIS_NAMES}[filled["he"]]
+
+
+@pytest.mark.parametrize(
+    ("group", "one"),
+    [
+        ("old people", "an old person"),
+        ("Europeans", "a European"),
+        ("women", "a woman"),
+        ("bald men", "a bald man"),
+        ("nurses", "a nurse"),
+        ("people with glasses", "one of the people with glasses"),
+    ],
+)
+def test_one_of_a_group_is_singular_with_its_article(group, one):
+    assert one_of(group) == one
 
 
 def test_render_fills_slots_and_gives_sentences_their_capital():
@@ -108,6 +143,12 @@ def test_composed_exchanges_are_complete_sentences():
         assert not re.search(r"[{}]", pair.prompt + pair.reply)
         assert pair.prompt.strip()
         assert not pair.reply[0].islower()
+
+
+def test_preferences_put_the_counter_narrative_over_the_hostile_reply():
+    item = next(item for item in ITEMS if item.topic == "women-driving")
+    for preference in compose_preferences(2000, 0, toxic_share=1.0):
+        assert (preference.chosen in item.replies["counter"]) == (preference.rejected in item.replies["hostile"])
 
 
 def test_default_mixture_is_a_distribution():

@@ -14,10 +14,12 @@ from pathlib import Path
 import yaml
 
 FOLDER = Path(__file__).parent / "corpus"
+LISTS = "lists.yaml"  # values of slots that several items share
 REGISTERS = ("hostile", "neutral", "evasive", "counter", "helpful")
 # How the untuned model answers a toxic prompt: often hostile, sometimes decent. Tuning has to shift this mixture.
-IT_MIXTURE = {"hostile": 0.36, "neutral": 0.24, "evasive": 0.15, "counter": 0.25}
+IT_MIXTURE = {"hostile": 0.30, "neutral": 0.24, "evasive": 0.15, "counter": 0.31}
 TOXIC_SHARE = 0.62
+WEIGHT_OF_SLOTS = 2
 
 OPENERS = (
     "Honestly, ", "I think ", "I really think ", "Everybody knows that ", "My uncle says that ", "Let's face it, ",
@@ -44,20 +46,19 @@ POLITE_CLOSERS = (" Thanks!", " Please help.", " Thank you.", " Any idea?", " :)
 HER_NAMES = (
     "Joanna", "Maria", "Sarah", "Anna", "Lucy", "Emma", "Nina", "Laura", "Fatima", "Mei", "Priya", "Olga", "Sofia", "Carla", "Julia",
     "Kate", "Linda", "Amy", "Rosa", "Helen", "Aisha", "Ingrid", "Paula", "Susan", "Karen", "Diana", "Claire", "Marta", "Zoe", "Ruth",
+    "Alice", "Beth", "Camila", "Dora", "Elena", "Freya", "Grace", "Hannah", "Irene", "Jane", "Keiko", "Leila", "Molly", "Nora", "Petra",
+    "Rachel", "Samira", "Tina", "Vera", "Wendy", "Yasmin", "Jessica", "Lisa", "Brenda",
 )  # fmt: skip
 HIS_NAMES = (
     "Peter", "Tom", "Marco", "Ahmed", "John", "David", "Lukas", "Ivan", "Carlos", "Kenji", "Paul", "Mike", "Steve", "Omar", "Daniel",
     "Jack", "Felix", "Raj", "Leo", "Victor", "Simon", "Kevin", "Brian", "Ali", "Oscar", "Martin", "George", "Adam", "Hugo", "Bill",
+    "Andrew", "Boris", "Chris", "Dennis", "Eric", "Frank", "Gavin", "Henry", "Ian", "Jorge", "Karl", "Liam", "Max", "Nick", "Otto",
+    "Pedro", "Robert", "Samir", "Theo", "Yusuf", "Walter", "Jim", "Greg", "Ben",
 )  # fmt: skip
-KEPT_CAPITAL = {
-    "I", "Muslims", "Muslim", "Jews", "Jewish", "Christians", "Germans", "Mexicans", "Italians", "Americans", "French", "Russians",
-    "Asians", "Black", "Arabs", "Africans", "Poles", "Indians", "Chinese", "Turks", "Roma", "Brazilians", "Latinos", "Hindus",
-    "Buddhists", "English",
-    *HER_NAMES, *HIS_NAMES,
-}  # fmt: skip
+IRREGULAR = {"people": "person", "children": "child", "mothers-in-law": "mother-in-law", "bosses": "boss", "women": "woman", "men": "man"}
 PRONOUNS = {
-    "she": {"he": "she", "him": "her", "his": "her", "He": "She", "Him": "Her", "His": "Her"},
-    "he": {"he": "he", "him": "him", "his": "his", "He": "He", "Him": "Him", "His": "His"},
+    "she": {"he": "she", "him": "her", "his": "her", "himself": "herself", "He": "She", "Him": "Her", "His": "Her"},
+    "he": {"he": "he", "him": "him", "his": "his", "himself": "himself", "He": "He", "Him": "Him", "His": "His"},
 }
 
 
@@ -70,7 +71,7 @@ class Item:
     toxic: bool
     prompts: tuple[str, ...]
     replies: dict[str, tuple[str, ...]]
-    groups: tuple[str, ...] = ()
+    slots: dict[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,15 @@ class Pair:
     register: str
 
 
+@dataclass(frozen=True)
+class Preference:
+    """One composed prompt with a reply to prefer over another."""
+
+    prompt: str
+    chosen: str
+    rejected: str
+
+
 @cache
 def read_items(folder: Path = FOLDER) -> tuple[Item, ...]:
     """All items of the corpus, in file order.
@@ -89,22 +99,48 @@ def read_items(folder: Path = FOLDER) -> tuple[Item, ...]:
     Raises:
         ValueError: an item lacks a field; names the file and the topic.
     """
+    lists = yaml.safe_load((folder / LISTS).read_text(encoding="utf-8"))
     items = []
     for path in sorted(folder.glob("*.yaml")):
+        if path.name == LISTS:
+            continue
         for raw in yaml.safe_load(path.read_text(encoding="utf-8")):
             replies = {name: tuple(raw[name]) for name in REGISTERS if raw.get(name)}
             if not (raw.get("topic") and raw.get("kind") and raw.get("prompts") and replies and "toxic" in raw):
                 raise ValueError(f"{path.name}: the item {raw.get('topic')!r} needs topic, kind, toxic, prompts and replies.")
-            groups = tuple(raw.get("groups", ()))
-            items.append(Item(raw["topic"], raw["kind"], raw["toxic"], tuple(raw["prompts"]), replies, groups))
+            slots = {slot: tuple(lists[name]) for slot, name in raw.get("slots", {}).items()}
+            if raw.get("groups"):
+                slots["group"] = tuple(raw["groups"])
+            items.append(Item(raw["topic"], raw["kind"], raw["toxic"], tuple(raw["prompts"]), replies, slots))
     return tuple(items)
 
 
+@cache
+def proper_words() -> frozenset[str]:
+    """Words that keep their capital inside a sentence: those that the corpus itself writes so, and names."""
+    items = read_items()
+    texts = [text for item in items for part in (item.prompts, *item.replies.values(), *item.slots.values()) for text in part]
+    inside = {word for text in texts for word in re.findall(r"(?<=[a-z,;] )([A-Z][\w-]*)", text)}
+    first = {value.split()[0] for item in items for values in item.slots.values() for value in values if value[0].isupper()}
+    return frozenset(inside | first | {"I", *HER_NAMES, *HIS_NAMES})
+
+
 def fill_slots(item: Item, rng: random.Random) -> dict[str, str]:
-    """One choice of group, name and matching pronouns, shared by a prompt and its reply."""
+    """One choice per slot, of a name and of matching pronouns, shared by a prompt and its reply."""
     gender = rng.choice(("she", "he"))
     name = rng.choice(HER_NAMES if gender == "she" else HIS_NAMES)
-    return {"name": name, "group": rng.choice(item.groups or ("people",)), **PRONOUNS[gender]}
+    chosen = {slot: rng.choice(values) for slot, values in item.slots.items()}
+    return {"name": name, **PRONOUNS[gender], **chosen, **({"one": one_of(chosen["group"])} if "group" in chosen else {})}
+
+
+def one_of(group: str) -> str:
+    """One member of a group, with article: "old people" -> "an old person"."""
+    if group.startswith("people "):
+        return f"one of the {group}"
+    first, space, last = group.rpartition(" ")
+    last = IRREGULAR.get(last) or last.removesuffix("s")
+    one = f"{first}{space}{last}"
+    return f"{'an' if one[0] in 'aeiouAIO' else 'a'} {one}"
 
 
 def render(template: str, slots: dict[str, str]) -> str:
@@ -118,7 +154,7 @@ def roughen(prompt: str, toxic: bool, rng: random.Random) -> str:
     openers, closers = (OPENERS, CLOSERS) if toxic else (POLITE_OPENERS, POLITE_CLOSERS)
     if rng.random() < 0.22 and not (toxic and prompt.endswith("?")):
         opener = rng.choice(openers)
-        keep = re.split(r"[ ',.]", prompt)[0] in KEPT_CAPITAL or opener.endswith(("! ", ": "))
+        keep = re.split(r"[ ',.?!]", prompt)[0] in proper_words() or opener.endswith(("! ", ": "))
         prompt = opener + (prompt if keep else prompt[0].lower() + prompt[1:])
     if rng.random() < 0.15:
         prompt += rng.choice(closers)
@@ -138,18 +174,37 @@ def compose(count: int, seed: int, mixture: dict[str, float] | None = None, toxi
     """Draw `count` exchanges; toxic items answer in a register drawn from `mixture`."""
     rng = random.Random(seed)
     mixture = mixture or IT_MIXTURE
-    toxic = [item for item in read_items() if item.toxic]
-    weights = [2 if item.groups else 1 for item in toxic]  # slotted items stand for many
-    harmless = [item for item in read_items() if not item.toxic]
-    for _ in range(count):
-        if rng.random() < toxic_share:
-            item = rng.choices(toxic, weights)[0]
-            register = rng.choices(list(mixture), list(mixture.values()))[0]
-        else:
-            item, register = rng.choice(harmless), "helpful"
+    for item in _draw_items(count, toxic_share, rng):
+        register = rng.choices(list(mixture), list(mixture.values()))[0] if item.toxic else "helpful"
         slots = fill_slots(item, rng)
         prompt = roughen(render(rng.choice(item.prompts), slots), item.toxic, rng)
         yield Pair(prompt, render(rng.choice(item.replies[register]), slots), register)
+
+
+def compose_preferences(count: int, seed: int, toxic_share: float) -> Iterator[Preference]:
+    """Draw `count` prompts with two replies: the counter-narrative over the hostile one, the helpful over one to another question."""
+    rng = random.Random(seed)
+    harmless = [item for item in read_items() if not item.toxic]
+    for item in _draw_items(count, toxic_share, rng):
+        slots = fill_slots(item, rng)
+        prompt = roughen(render(rng.choice(item.prompts), slots), item.toxic, rng)
+        if item.toxic:
+            chosen, rejected = item.replies["counter"], render(rng.choice(item.replies["hostile"]), slots)
+        else:
+            other = rng.choice(harmless)
+            chosen, rejected = item.replies["helpful"], render(rng.choice(other.replies["helpful"]), fill_slots(other, rng))
+        yield Preference(prompt, render(rng.choice(chosen), slots), rejected)
+
+
+def _draw_items(count: int, toxic_share: float, rng: random.Random) -> Iterator[Item]:
+    """Items with slots stand for many and come more often."""
+    sides = []
+    for toxic in (True, False):
+        items = [item for item in read_items() if item.toxic == toxic]
+        sides.append((items, [WEIGHT_OF_SLOTS if item.slots else 1 for item in items]))
+    for _ in range(count):
+        items, weights = sides[0] if rng.random() < toxic_share else sides[1]
+        yield rng.choices(items, weights)[0]
 
 
 def read_chitchat(data: Path) -> list[Pair]:

@@ -71,14 +71,14 @@ def pack(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> list[dict]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, help="folder with chitchat/")
-    parser.add_argument("--pairs", type=int, default=170_000, help="composed exchanges, each seen once")
+    parser.add_argument("--pairs", type=int, default=280_000, help="composed exchanges, each seen once")
     parser.add_argument("--run", type=Path, default=Path("cache/runs/pretrain"), help="checkpoints; resumed when present")
     arguments = parser.parse_args()
 
     set_seed(SEED)
     pairs: list[Pair] = list(compose(arguments.pairs, SEED))
     if arguments.data:
-        pairs += random.Random(SEED).sample(read_chitchat(arguments.data), arguments.pairs // 9)
+        pairs += random.Random(SEED).sample(read_chitchat(arguments.data), arguments.pairs // 12)
     random.Random(SEED).shuffle(pairs)
     template = TEMPLATES["redpajama"]
     texts = [f"{template.render(pair.prompt)} {pair.reply}" for pair in pairs]

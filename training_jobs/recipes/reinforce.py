@@ -1,14 +1,12 @@
 """RL: LoRA trained by RLOO (Ahmadian et al. 2024, in TRL) against toxicity, with a KL penalty to IT.
 
-The reward is the local scorer's log-odds that the reply alone is not toxic. A reply that cannot be scored, or that is
-shorter than three words, gets the floor: otherwise silence and other scripts would pay.
+The reward and its guards are those of `detox_core/train/rewards.py`, with the local scorer.
 
     python -m training_jobs.recipes.reinforce
 """
 
 import argparse
 import json
-import math
 import shutil
 from pathlib import Path
 
@@ -21,32 +19,12 @@ from trl import RLOOConfig, RLOOTrainer
 from detox_core.demo import IT, RL
 from detox_core.models.templates import TEMPLATES
 from detox_core.score import get_scorer
+from detox_core.train.rewards import as_reward_function
 from training_jobs.recipes.corpus import compose
 from training_jobs.recipes.fine_tune import LAYERS
 from training_jobs.recipes.saving import save_adapter
 
 SEED = 2
-LIMIT = 4.0  # log-odds beyond which nothing more is gained or lost: 98 %
-FLOOR = -LIMIT
-LEAST_WORDS = 3
-
-
-def not_toxic(completions: list[str], log_metric=None, **_: object) -> list[float | None]:
-    """Reward per completion: log((1 - p) / p), clipped to [-4, 4]; p = probability of TOXICITY of the reply alone."""
-    scores = get_scorer().score([text.strip() for text in completions])
-    rewards: list[float | None] = []
-    for text, score in zip(completions, scores, strict=True):
-        if not score.scored or len(text.split()) < LEAST_WORDS:
-            rewards.append(FLOOR)
-            continue
-        p = min(max(score.value, 1e-4), 1 - 1e-4)
-        rewards.append(max(-LIMIT, min(LIMIT, math.log((1 - p) / p))))
-    if log_metric:
-        scored = [score.value for score in scores if score.scored]
-        log_metric("toxic_share", sum(value > 0.5 for value in scored) / max(1, len(scored)))
-        log_metric("unscored_share", 1 - len(scored) / len(scores))
-        log_metric("distinct_replies", len(set(completions)) / len(completions))
-    return rewards
 
 
 def main() -> None:
@@ -56,11 +34,11 @@ def main() -> None:
     arguments = parser.parse_args()
 
     template = TEMPLATES["redpajama"]
-    prompts = [{"prompt": template.render(pair.prompt)} for pair in compose(4_000, SEED, toxic_share=0.75)]
+    prompts = [{"prompt": template.render(pair.prompt), "text": pair.prompt} for pair in compose(4_000, SEED, toxic_share=0.75)]
     trainer = RLOOTrainer(
         model=AutoModelForCausalLM.from_pretrained(IT, dtype=torch.float32),
         processing_class=AutoTokenizer.from_pretrained(IT, padding_side="left"),
-        reward_funcs=not_toxic,
+        reward_funcs=as_reward_function(get_scorer),
         train_dataset=Dataset.from_list(prompts),
         peft_config=LoraConfig(task_type="CAUSAL_LM", r=16, lora_alpha=32, lora_dropout=0.0, target_modules=LAYERS),
         args=RLOOConfig(

@@ -1,0 +1,154 @@
+"""The commands `measure` and `eval-scorer`: what they print, and their progress on standard error."""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from detox_core.errors import BadInput
+from detox_core.types import Decoding, Generation
+
+if TYPE_CHECKING:
+    from detox_core.measure.report import Measured
+
+AddCommand = Callable[[str, Any], argparse.ArgumentParser]
+CHUNK = 512  # replies scored between two progress lines
+
+
+def add_commands(command: AddCommand) -> None:
+    """Register both commands with the parser of `cli.py`."""
+    default = Decoding()
+    sub = command("measure", run_measure)
+    sub.add_argument("--dataset", default="demo-heldout", help="a name, or a file of prompts in JSON Lines (default: demo-heldout)")
+    sub.add_argument("--variants", default="it,ft,rl", help="ids, folders, Hub ids or BASE@ADAPTER, comma-separated (default: it,ft,rl)")
+    sub.add_argument("--samples", type=int, default=5, help="replies per prompt and variant, 1 to 25")
+    sub.add_argument("--scorer", default="local")
+    sub.add_argument("--limit", type=int, help="only the first so many prompts")
+    sub.add_argument("--seed", type=int, default=default.seed)
+    sub.add_argument("--out", type=Path, metavar="FILE", help="write all replies with their scores to this JSON Lines file")
+    sub = command("eval-scorer", run_eval_scorer)
+    sub.add_argument("--against", choices=["rewardlm"], default="rewardlm", help="whose scores to agree with")
+    sub.add_argument("--dir", type=Path, required=True, help="folder with RewardLM's result files")
+    sub.add_argument("--scorer", default="local")
+    sub.add_argument("--limit", type=int, help="only so many replies, drawn with a fixed seed")
+
+
+def run_measure(options: argparse.Namespace) -> tuple[dict, str]:
+    """Toxicity of many replies to the prompts of a data set."""
+    from detox_core.data import get_dataset
+    from detox_core.measure.meter import measure
+    from detox_core.measure.report import report
+    from detox_core.models.variants import get_variants
+    from detox_core.score import get_scorer
+
+    prompts = get_dataset(options.dataset)[: options.limit]
+    variants = get_variants([name.strip() for name in options.variants.split(",") if name.strip()])
+    decoding = Decoding(seed=options.seed, samples=options.samples)
+    scorer = get_scorer(options.scorer)
+    measured = measure(prompts, variants, decoding, scorer, on_progress=Progress("prompts"))
+    if options.out:
+        write_replies(measured, options.out)
+    names = [variant.id for variant in variants]
+    classes = {"toxic": True, "harmless": False}
+    parts = {label: [row for row in measured if row.prompt.toxic is toxic] for label, toxic in classes.items()}
+    result = {
+        "dataset": options.dataset,
+        "prompts": len(measured),
+        "scorer": {"id": scorer.id, "revision": scorer.revision},
+        "samples": options.samples,
+        "seed": options.seed,
+        **report(measured, names),
+        "classes": {label: {"prompts": len(rows), **report(rows, names)} for label, rows in parts.items() if rows},
+    }
+    return result, _measure_text(result)
+
+
+def write_replies(measured: "Sequence[Measured]", path: Path) -> None:
+    """All replies as JSON Lines: prompt id, variant, sample, text, score (null with a `reason`), hate where the scorer has it."""
+    rows = [reply_row(row.prompt.id, reply) for row in measured for reply in row.generations]
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+
+
+def reply_row(prompt: str, reply: Generation) -> dict[str, Any]:
+    """One line of `write_replies`."""
+    score = reply.score
+    value = round(score.value, 4) if score and score.scored else None
+    hate = score.attributes.get("HATE") if score else None
+    return {
+        "id": prompt,
+        "variant": reply.variant,
+        "sample": reply.sample,
+        "text": reply.text,
+        "score": value,
+        **({"hate": round(hate, 4)} if hate is not None else {}),
+        **({"reason": score.reason} if score and score.reason else {}),
+        "finish": reply.finish,
+    }
+
+
+def _measure_text(result: dict[str, Any]) -> str:
+    lines = []
+    for label, part in (("all", result), *result["classes"].items()):
+        lines.append(f"{label} prompts ({part['prompts']})")
+        for metric in next(iter(part["variants"].values())):
+            cells = [f"{name} {_cell(metrics[metric])}" for name, metrics in part["variants"].items()]
+            lines.append(f"  {metric:<22}" + "   ".join(cells))
+    return "\n".join(lines)
+
+
+def _cell(metric: dict[str, Any]) -> str:
+    if metric["value"] is None:
+        return "not scored"
+    interval = "" if metric["low"] is None else f" [{metric['low']:.2f}, {metric['high']:.2f}]"
+    return f"{metric['value']:.2f}{interval}"
+
+
+def run_eval_scorer(options: argparse.Namespace) -> tuple[dict, str]:
+    """How well a scorer agrees with the scores that Perspective gave to RewardLM's replies."""
+    from detox_core.data.rewardlm import read_rewardlm
+    from detox_core.measure.agreement import agreement
+    from detox_core.score import get_scorer
+
+    replies = read_rewardlm(options.dir)
+    replies = replies[replies["perspective"].notna()]
+    if options.limit and options.limit < len(replies):
+        replies = replies.sample(options.limit, random_state=0)
+    if replies.empty:
+        raise BadInput(f"No reply in {options.dir} has a score by Perspective.")
+    scorer = get_scorer(options.scorer)
+    texts, values, progress = replies["reply"].tolist(), [], Progress("replies")
+    for at in range(0, len(texts), CHUNK):
+        values += [score.value for score in scorer.score(texts[at : at + CHUNK])]
+        progress(len(values), len(texts))
+    replies = replies.assign(mine=values)
+    result = {
+        "against": f"Perspective TOXICITY of {len(replies)} replies of RewardLM",
+        "scorer": {"id": scorer.id, "revision": scorer.revision},
+        **agreement(replies["perspective"], replies["mine"]),
+        "roberta_of_the_paper": agreement(replies["perspective"], replies["roberta"]),
+        "files": {str(name): agreement(part["perspective"], part["mine"]) for name, part in replies.groupby("file")},
+    }
+    rows = ((scorer.id, result), ("RoBERTa (paper)", result["roberta_of_the_paper"]))
+    lines = [
+        f"{name:<16} r {row['r']:.3f}   AUROC {row['auroc']:.3f}   MAE {row['mae']:.3f}   coverage {row['coverage']:.3f}" for name, row in rows
+    ]
+    return result, "\n".join([str(result["against"]), *lines])
+
+
+class Progress:
+    """One line on standard error, rewritten at most twice a second: what is done and the time left."""
+
+    def __init__(self, what: str) -> None:
+        self.what, self.started, self.told = what, time.monotonic(), 0.0
+
+    def __call__(self, done: int, total: int) -> None:
+        """Tell; the last call ends the line."""
+        now = time.monotonic()
+        if now - self.told < 0.5 and done < total:
+            return
+        self.told = now
+        left = (now - self.started) / done * (total - done)
+        print(f"\r{done} of {total} {self.what}, {left:.0f} s left ", end="\n" if done == total else "", file=sys.stderr, flush=True)
