@@ -140,7 +140,8 @@ def one_of(group: str) -> str:
     first, space, last = group.rpartition(" ")
     last = IRREGULAR.get(last) or last.removesuffix("s")
     one = f"{first}{space}{last}"
-    return f"{'an' if one[0] in 'aeiouAIO' else 'a'} {one}"
+    vowel = one[0].lower() in "aeiou" and not one.lower().startswith(("eu", "uk"))
+    return f"{'an' if vowel else 'a'} {one}"
 
 
 def render(template: str, slots: dict[str, str]) -> str:
