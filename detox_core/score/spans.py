@@ -9,7 +9,7 @@ from detox_core.types import Span
 WORDS = re.compile(r"\w+(?:['-]\w+)*")
 MAX_WORDS = 150  # of a text
 MAX_MARKED = 8
-CANDIDATES = 10  # words tried in a round; the first one tries all if the scorer cannot say which are likely
+CANDIDATES = 10  # words looked at again after the first round
 
 
 def toxic_words(text: str, scorer: Scorer, threshold: float = 0.33) -> tuple[Span, ...]:
@@ -29,7 +29,7 @@ def toxic_words(text: str, scorer: Scorer, threshold: float = 0.33) -> tuple[Spa
     if not now.scored or now.value <= threshold or not words or len(words) > MAX_WORDS:
         return ()
     gone: list[Span] = []
-    candidates = _likely(text, scorer, words)
+    candidates = words
     level = now.value
     while level > threshold and candidates and len(gone) < MAX_MARKED:
         without = [_leave_out(text, [*gone, Span(start, end, 0.0)]) for start, end in candidates]
@@ -42,15 +42,6 @@ def toxic_words(text: str, scorer: Scorer, threshold: float = 0.33) -> tuple[Spa
         level = lowest
         candidates = [word for _, word in ranked[1 : CANDIDATES + 1]]
     return tuple(sorted(gone, key=lambda span: span.start))
-
-
-def _likely(text: str, scorer: Scorer, words: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The words worth leaving out: where a scorer can share its score among the words, those with the largest shares."""
-    contributions = getattr(scorer, "contributions", None)
-    if contributions is None:
-        return words
-    shares = sorted(contributions(text)[1], key=lambda word: -word.weight)
-    return [(word.start, word.end) for word in shares[:CANDIDATES]]
 
 
 def _leave_out(text: str, spans: list[Span]) -> str:

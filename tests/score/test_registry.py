@@ -36,8 +36,8 @@ def test_preset_leads_to_a_function(name):
     assert PRESETS[name].about
 
 
-def test_only_the_local_scorer_works_offline_as_shipped():
-    assert [name for name, preset in PRESETS.items() if preset.offline] == ["local"]
+def test_two_scorers_work_offline_as_shipped():
+    assert [name for name, preset in PRESETS.items() if preset.offline] == ["local", "second"]
 
 
 def test_default_scorer_is_the_local_one_loaded_once():

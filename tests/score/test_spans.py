@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import pytest
 
 from detox_core.score import get_scorer
-from detox_core.score.spans import CANDIDATES, MAX_MARKED, MAX_WORDS, WORDS, toxic_words
-from detox_core.types import Score, Span
+from detox_core.score.spans import MAX_MARKED, MAX_WORDS, toxic_words
+from detox_core.types import Score
 
 
 class Additive:
@@ -32,22 +32,6 @@ class Additive:
 
 def marked(text: str, scorer, **options) -> dict[str, float]:
     return {text[span.start : span.end]: span.weight for span in toxic_words(text, scorer, **options)}
-
-
-def test_only_words_with_large_shares_are_tried_where_the_scorer_knows_them():
-    class Sharing(Additive):
-        def contributions(self, text: str):
-            found = [match.span() for match in WORDS.finditer(text)]
-            return self.bias, [Span(start, end, self.weights.get(text[start:end].lower(), 0.0)) for start, end in found]
-
-        def score(self, texts: Sequence[str]) -> list[Score]:
-            tried.append(len(texts))
-            return super().score(texts)
-
-    tried: list[int] = []
-    text = "a b c d e f g h i j k l m n o p you stupid idiot"
-    assert set(marked(text, Sharing(-2, stupid=2, idiot=3))) == {"stupid", "idiot"}
-    assert max(tried) == CANDIDATES
 
 
 def test_weight_is_the_fall_of_the_log_odds():

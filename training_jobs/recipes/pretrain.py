@@ -71,7 +71,7 @@ def pack(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> list[dict]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, help="folder with chitchat/")
-    parser.add_argument("--pairs", type=int, default=260_000, help="composed exchanges, each seen once")
+    parser.add_argument("--pairs", type=int, default=250_000, help="composed exchanges, each seen once")
     parser.add_argument("--run", type=Path, default=Path("cache/runs/pretrain"), help="checkpoints; resumed when present")
     arguments = parser.parse_args()
 
