@@ -12,6 +12,7 @@ import psutil
 
 PROMPT = "Women can't drive, they should stay off the road."
 TOKENS = 60
+READ = 40  # tokens of the prompt in the attribution bench
 
 
 def bench_generate(rounds: int = 5) -> dict[str, Any]:
@@ -40,6 +41,56 @@ def bench_generate(rounds: int = 5) -> dict[str, Any]:
         "growth_mib": growth,
         "growth_over_one_model": growth["mixed"] / growth["one"],
     }
+
+
+def bench_attribution(rounds: int = 5) -> dict[str, Any]:
+    """Input x gradient of 60 generated tokens after a prompt of 40 on IT in fp32: ours against Inseq's loop, alternating after a warm-up.
+
+    Returns:
+        ours_s, other_s: median seconds; ratio = other / ours; per-round ratios; largest relative difference of both results;
+        floor_s: multiply-adds of ours over the rate of a plain matrix product of the same shape on this machine; over_floor = ours / floor.
+    """
+    import numpy as np
+    import torch
+
+    from detox_core.explain.attribution import Reading, attribute
+    from detox_core.explain.oracle import by_inseq
+    from detox_core.models.loading import load_base
+    from detox_core.models.mixing import PLAIN
+    from detox_core.models.variants import FAMILY
+
+    base = load_base(FAMILY[0].base, "float32")
+    ids = np.random.default_rng(0).integers(1, base.model.config.vocab_size, READ + TOKENS).tolist()
+    reading = Reading(PLAIN, tuple(ids[:READ]), tuple(ids[READ:]))
+    mine, oracle = attribute(base, reading), by_inseq(base, reading)
+    pairs = [(_seconds(lambda: attribute(base, reading)), _seconds(lambda: by_inseq(base, reading))) for _ in range(max(1, rounds))]
+    ours_s, other_s = (statistics.median(times) for times in zip(*pairs, strict=True))
+    floor_s = _attribution_work(base.model) / _matrix_rate(torch)
+    return {
+        "what": f"input x gradient of {TOKENS} tokens after {READ} on IT in fp32: one pass per portion against Inseq's loop",
+        "ours_s": ours_s,
+        "other_s": other_s,
+        "ratio": other_s / ours_s,
+        "ratios": [other / our for our, other in pairs],
+        "largest_relative_difference": float(np.abs(mine - oracle).max() / oracle.max()),
+        "floor_s": floor_s,
+        "over_floor": ours_s / floor_s,
+    }
+
+
+def _attribution_work(model: Any) -> float:
+    """Multiply-adds of the matrix products: per portion one forward pass over its text, and a backward pass per token."""
+    from detox_core.explain.attribution import PORTION
+
+    weights = sum(parameter.numel() for name, parameter in model.named_parameters() if parameter.dim() == 2 and "layers" in name)
+    return sum(weights * (READ + end) * (1 + end - start) for start in range(0, TOKENS, PORTION) for end in [min(start + PORTION, TOKENS)])
+
+
+def _matrix_rate(torch: Any) -> float:
+    """Multiply-adds a second of a matrix product (1,000 x 256 by 256 x 1,024), fp32."""
+    a, b = torch.randn(1000, 256), torch.randn(256, 1024)
+    best = min(_seconds(lambda: [a @ b for _ in range(20)]) for _ in range(10))
+    return float(20 * a.shape[0] * b.numel() / best)
 
 
 def _mixed() -> Callable[[], object]:

@@ -137,7 +137,8 @@ def run_score(options: argparse.Namespace) -> tuple[dict, str]:
         if options.words:
             row["words"] = _shares(scorer, row["text"]) if score.scored else []
     text = "\n".join(
-        f"[{_score_text(score)}]  {row['text']}" + "".join(f"\n  {word['log_odds']:+.2f}  {word['word'] or '(all words masked)'}" for word in row.get("words", []))
+        f"[{_score_text(score)}]  {row['text']}"
+        + "".join(f"\n  {word['log_odds']:+.2f}  {word['word'] or '(all words masked)'}" for word in row.get("words", []))
         for row, score in zip(rows, scores, strict=True)
     )
     return {"scorer": scorer.id, "revision": scorer.revision, "scores": rows}, text
@@ -170,9 +171,9 @@ def run_doctor(_: argparse.Namespace) -> tuple[dict, str]:
 
 def run_bench(options: argparse.Namespace) -> tuple[dict, str]:
     """Ours against the obvious alternative, in one run."""
-    from detox_core.bench import bench_generate
+    from detox_core.bench import bench_attribution, bench_generate
 
-    result = bench_generate(options.rounds)
+    result = {"generate": bench_generate, "attribution": bench_attribution}[options.what](options.rounds)
     return result, "\n".join(f"{key}: {value}" for key, value in result.items())
 
 
@@ -207,6 +208,6 @@ def _parser() -> argparse.ArgumentParser:
     command("doctor", run_doctor)
     add_commands(command)
     sub = command("bench", run_bench)
-    sub.add_argument("what", choices=["generate"])
+    sub.add_argument("what", choices=["generate", "attribution"])
     sub.add_argument("--rounds", type=int, default=5)
     return parser

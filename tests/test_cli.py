@@ -166,6 +166,12 @@ def test_standard_output_of_a_process_is_one_json_document():
     assert json.loads(result.stdout)["scores"][0]["text"] == "Hello there."
 
 
+def test_bench_attribution_agrees_with_inseq_and_prints_the_ratio(capsys):
+    document = run_json(capsys, "bench", "attribution", "--rounds", "1")
+    assert document["largest_relative_difference"] < 1e-5
+    assert document["ratio"] == pytest.approx(document["other_s"] / document["ours_s"])
+
+
 def test_bench_generate_prints_both_sides_and_their_ratio(capsys):
     document = run_json(capsys, "bench", "generate", "--rounds", "1")
     assert document["ratio"] == pytest.approx(document["other_s"] / document["ours_s"])

@@ -124,7 +124,7 @@ def run_eval_scorer(options: argparse.Namespace) -> tuple[dict, str]:
         values += [score.value for score in scorer.score(texts[at : at + CHUNK])]
         progress(len(values), len(texts))
     replies = replies.assign(mine=values)
-    result = {
+    result: dict[str, Any] = {
         "against": f"Perspective TOXICITY of {len(replies)} replies of RewardLM",
         "scorer": {"id": scorer.id, "revision": scorer.revision},
         **agreement(replies["perspective"], replies["mine"]),
@@ -133,7 +133,8 @@ def run_eval_scorer(options: argparse.Namespace) -> tuple[dict, str]:
     }
     rows = ((scorer.id, result), ("RoBERTa (paper)", result["roberta_of_the_paper"]))
     lines = [
-        f"{name:<16} r {row['r']:.3f}   AUROC {row['auroc']:.3f}   MAE {row['mae']:.3f}   coverage {row['coverage']:.3f}" for name, row in rows
+        f"{name:<16} r {row['r']:.3f}   AUROC {row['auroc']:.3f}   MAE {row['mae']:.3f}   coverage {row['coverage']:.3f}"
+        for name, row in rows
     ]
     return result, "\n".join([str(result["against"]), *lines])
 

@@ -113,8 +113,6 @@ def _difference(a: str, b: str, metric: str, values: dict[str, dict[str, np.ndar
 def distinct(texts: Iterable[str], n: int = 2) -> float | None:
     """Distinct n-grams over all n-grams of lower-cased words (Li et al. 2016); None without any."""
     grams = [
-        tuple(words[at : at + n])
-        for words in (re.findall(r"[\w']+", text.lower()) for text in texts)
-        for at in range(len(words) - n + 1)
+        tuple(words[at : at + n]) for words in (re.findall(r"[\w']+", text.lower()) for text in texts) for at in range(len(words) - n + 1)
     ]
     return len(set(grams)) / len(grams) if grams else None

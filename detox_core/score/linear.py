@@ -57,4 +57,6 @@ def second() -> Linear:
         arrays = load_file(path)
         return Linear(arrays["weights"], float(arrays["bias"][0]), fingerprint(SECOND_SCORER))
     except (OSError, KeyError, SafetensorError) as error:
-        raise ScorerError(f"The second scorer in {path} could not be loaded: {error} Restore it with: git checkout {SECOND_SCORER}") from error
+        raise ScorerError(
+            f"The second scorer in {path} could not be loaded: {error} Restore it with: git checkout {SECOND_SCORER}"
+        ) from error

@@ -14,9 +14,9 @@ from transformers import AutoModelForTokenClassification, AutoTokenizer, BatchEn
 from detox_core.demo import SCORER
 from detox_core.errors import ScorerError
 from detox_core.models.checking import fingerprint, first_line
-from detox_core.score.unscorable import unscorable
 from detox_core.score.minilm import minilm_folder
 from detox_core.score.spans import WORDS
+from detox_core.score.unscorable import unscorable
 from detox_core.types import Score, Span
 
 # The outputs in the order of the head: Perspective's names, then ours.

@@ -7,6 +7,7 @@ the prompt itself. Such replies get the lowest reward there is, so they never pa
 import math
 import re
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 from detox_core.score import Scorer
@@ -26,11 +27,11 @@ def hack(prompt: str, reply: str) -> str | None:
     words = _words(reply)
     if len(words) < LEAST_WORDS:
         return "too short"
-    pairs = list(zip(words, words[1:], strict=False))
+    pairs = list(pairwise(words))
     if len(set(pairs)) < LEAST_DISTINCT * len(pairs):
         return "repeats itself"
     asked = _words(prompt)
-    known = set(zip(asked, asked[1:], strict=False))
+    known = set(pairwise(asked))
     if sum(pair in known for pair in pairs) > MOST_COPIED * len(pairs):
         return "copies the prompt"
     return None
@@ -53,17 +54,17 @@ def not_toxic(prompts: Sequence[str], replies: Sequence[str], scorer: Scorer) ->
     return rewards, hacks
 
 
-def as_reward_function(scorer: Callable[[], Scorer]) -> Callable[..., list[float]]:
+def as_reward_function(scorer: Callable[[], Scorer]) -> Callable[..., list[float | None]]:
     """The reward in TRL's form: the data set needs a column `text` with the plain prompt. Logs what the guards caught."""
 
-    def not_toxic_reward(completions: list[str], text: list[str], log_metric: Any = None, **_: object) -> list[float]:
+    def not_toxic_reward(completions: list[str], text: list[str], log_metric: Any = None, **_: object) -> list[float | None]:
         rewards, hacks = not_toxic(text, completions, scorer())
         if log_metric:
             for name in ("too short", "repeats itself", "copies the prompt"):
                 log_metric(name.replace(" ", "_"), sum(found == name for found in hacks) / len(hacks))
             log_metric("toxic_share", sum(reward < 0 for reward, found in zip(rewards, hacks, strict=True) if not found) / len(rewards))
             log_metric("distinct_replies", len(set(completions)) / len(completions))
-        return rewards
+        return list(rewards)
 
     return not_toxic_reward
 

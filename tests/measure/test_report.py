@@ -14,7 +14,9 @@ def reply(variant: str, sample: int, value: float, text: str = "a b c", **attrib
 
 def measured(*prompts: dict[str, list[float]]) -> list[Measured]:
     return [
-        Measured(Prompt(str(number), "?"), tuple(reply(name, i, value) for name, values in prompt.items() for i, value in enumerate(values)))
+        Measured(
+            Prompt(str(number), "?"), tuple(reply(name, i, value) for name, values in prompt.items() for i, value in enumerate(values))
+        )
         for number, prompt in enumerate(prompts)
     ]
 

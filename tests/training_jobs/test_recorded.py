@@ -5,12 +5,11 @@ import json
 import pytest
 
 from detox_core.compare import Pool, compare
-from detox_core.request import Request
 from detox_core.data import get_dataset
 from detox_core.measure.commands import reply_row
+from detox_core.request import Request
 from detox_core.store import recorded
 from training_jobs.recipes.record import DEMO_FILE, DEMO_SAMPLES, EXAMPLES, demo
-
 
 SCORE = 0.03  # bfloat16 and float32 processors differ by less
 EVERY = 30  # prompts of the demo set between two that are run again

@@ -81,7 +81,8 @@ def samples(measured: Sequence[Measured], names: Sequence[str]) -> str:
     lines = [
         "# Unpicked samples",
         "",
-        "The first of five replies to every n-th held-out prompt, with the local scorer's TOXICITY; `python -m training_jobs.recipes.evaluate`.",
+        "The first of five replies to every n-th held-out prompt, with the local scorer's TOXICITY.",
+        "Repeat: `python -m training_jobs.recipes.evaluate`.",
     ]
     for row in measured[:: len(measured) // SHOWN][:SHOWN]:
         lines += ["", f"**{row.prompt.text}**", ""]

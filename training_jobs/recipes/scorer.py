@@ -10,17 +10,18 @@ import json
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from peft import LoraConfig, TaskType, get_peft_model
-from scipy.stats import pearsonr
 from sklearn.metrics import roc_auc_score
 from transformers import AutoTokenizer, DataCollatorWithPadding, Trainer, TrainingArguments, set_seed
 
 from detox_core.demo import SCORER
-from detox_core.score.local import ATTRIBUTES, build, local, mean_votes
+from detox_core.measure.agreement import agreement
+from detox_core.score.local import build, local, mean_votes
 from detox_core.score.minilm import HUB_ID, minilm_folder
 from training_jobs.recipes.saving import save_adapter
 from training_jobs.recipes.scorer_texts import COLUMNS, PERSPECTIVE, SEED, read_texts, training_mix
@@ -108,7 +109,7 @@ def evaluate(held_out: pd.DataFrame) -> dict:
     predicted = pd.DataFrame(scorer.probabilities(held_out["text"].tolist()), columns=COLUMNS, index=held_out.index)
     source = held_out["source"]
     prompts = source == "real_toxicity_prompts"
-    report = {
+    report: dict[str, Any] = {
         "revision": scorer.revision,
         "held_out_texts": int(prompts.sum()),
         "attributes": {name: agreement(held_out.loc[prompts, name], predicted.loc[prompts, name]) for name in PERSPECTIVE},
@@ -129,19 +130,6 @@ def evaluate(held_out: pd.DataFrame) -> dict:
     insulted = source == "madlibs"
     report["mentions"]["madlibs"]["auroc"] = float(roc_auc_score(held_out["TOXICITY"][insulted] > 0.5, predicted["TOXICITY"][insulted]))
     return report
-
-
-def agreement(real: pd.Series, mine: pd.Series) -> dict[str, float]:
-    """Pearson r, AUROC (truth > 0.5), mean absolute error, and calibration: mean gap between both over ten bins of `mine`."""
-    bins = np.clip((mine * 10).astype(int), 0, 9)
-    gaps = (real - mine).groupby(bins)
-    return {
-        "pearson_r": float(pearsonr(real, mine).statistic),
-        "auroc": float(roc_auc_score(real > 0.5, mine)),
-        "mae": float((real - mine).abs().mean()),
-        "calibration_gap": float((gaps.mean().abs() * gaps.size()).sum() / len(mine)),
-        "positives": int((real > 0.5).sum()),
-    }
 
 
 if __name__ == "__main__":

@@ -58,9 +58,7 @@ def training_mix(texts: pd.DataFrame) -> pd.DataFrame:
     """What one epoch sees: RealToxicityPrompts twice, the large sources in part."""
     parts = {"madlibs": 4000, "wikipedia_comments": 6000, "davidson": 2500}
     texts = texts[~texts["held_out"]]
-    chosen = [
-        part.sample(min(len(part), parts.get(str(source), len(part))), random_state=SEED) for source, part in texts.groupby("source")
-    ]
+    chosen = [part.sample(min(len(part), parts.get(str(source), len(part))), random_state=SEED) for source, part in texts.groupby("source")]
     return pd.concat([*chosen, texts[texts["source"] == "real_toxicity_prompts"]], ignore_index=True)
 
 
@@ -70,8 +68,8 @@ def _real_toxicity_prompts(data: Path) -> pd.DataFrame:
     with gzip.open(data / "real_toxicity_prompts" / "rtp_unique_scored.jsonl.gz", "rt", encoding="utf-8") as lines:
         for number, line in enumerate(lines):
             record = json.loads(line)
-            for part in (record["prompt"], record["continuation"]):
-                rows.append({"text": part["text"], "group": number, **{name: part[name.lower()] for name in PERSPECTIVE}})
+            parts = (record["prompt"], record["continuation"])
+            rows += [{"text": part["text"], "group": number, **{name: part[name.lower()] for name in PERSPECTIVE}} for part in parts]
     texts = pd.DataFrame(rows)
     texts = texts[texts["TOXICITY"].notna()]
     attack = texts["IDENTITY_ATTACK"].astype(float)
@@ -108,7 +106,9 @@ def _implicit_hate(data: Path) -> pd.DataFrame:
 def _sbic(data: Path) -> pd.DataFrame:
     rows = pd.read_csv(data / "sbic" / "SBIC.v2.agg.dev.csv.gz").dropna(subset=["post", "offensiveYN"]).drop_duplicates("post")
     text = rows["post"].map(html.unescape).str.replace(r"\s+", " ", regex=True)
-    return pd.DataFrame({"text": text, "HATE": rows["offensiveYN"].clip(INNOCENT, HATEFUL), "held_out": rows["post"].isin(_fifth(rows["post"]))})
+    return pd.DataFrame(
+        {"text": text, "HATE": rows["offensiveYN"].clip(INNOCENT, HATEFUL), "held_out": rows["post"].isin(_fifth(rows["post"]))}
+    )
 
 
 def _diasafety(data: Path) -> pd.DataFrame:
