@@ -11,6 +11,8 @@ def save_adapter(model: torch.nn.Module | None, folder: Path, base: str = "embed
     assert isinstance(model, PeftModel)  # all recipes train adapters
     for config in model.peft_config.values():
         config.base_model_name_or_path = base
+        if isinstance(config.target_modules, set):
+            config.target_modules = sorted(config.target_modules)  # sets are written in another order each time
     card = folder / "README.md"
     text = card.read_text(encoding="utf-8") if card.is_file() else ""
     model.to(torch.bfloat16).save_pretrained(str(folder))
