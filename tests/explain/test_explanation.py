@@ -1,0 +1,85 @@
+"""Facts about one explained answer, on the embedded family and on tiny models of other architectures."""
+
+import numpy as np
+import pytest
+
+from detox_core.explain.explanation import Explanation, explain, token_texts, word_units
+from detox_core.generate import generate
+from detox_core.models.loading import load_base
+from detox_core.models.variants import FAMILY
+from detox_core.types import Decoding
+
+PROMPT = "Women can't drive, they should stay at home."
+
+
+@pytest.fixture(scope="module")
+def base():
+    return load_base(FAMILY[0].base, "float32")
+
+
+@pytest.fixture(scope="module")
+def explained(base) -> Explanation:
+    (reply,) = generate(base, PROMPT, [FAMILY[1]], Decoding(temperature=0, max_new_tokens=20))
+    return explain(base, FAMILY[1], PROMPT, reply)
+
+
+def test_pieces_are_the_text_that_was_read(explained):
+    text = "".join(explained.pieces[: explained.prompt])
+    assert text == f"<human>: {PROMPT}\n<bot>:"
+
+
+def test_own_tokens_are_the_persons_words(explained):
+    own = "".join(piece for piece, mine in zip(explained.pieces, explained.own, strict=False) if mine)
+    assert own.strip() == PROMPT
+
+
+def test_columns_sum_to_one_and_dependence_falls_from_one(explained):
+    assert explained.matrix.sum(0) == pytest.approx(np.ones(explained.matrix.shape[1]), abs=1e-5)
+    dependence = explained.dependence()
+    assert dependence[0] == pytest.approx(1)
+    assert (dependence[1:] < 1).all()
+    assert (explained.dependence(template=False) < dependence).all()
+
+
+def test_relative_entropy_lies_between_zero_and_one(explained):
+    for template in (True, False):
+        relative = explained.entropy(template=template, relative=True)
+        assert ((relative > 0) & (relative <= 1)).all()
+
+
+def test_words_keep_the_text_and_the_shares(explained):
+    texts, prompt_words, matrix = explained.words()
+    assert "".join(texts) == "".join(explained.pieces)
+    assert matrix.shape == (len(texts), len(texts) - prompt_words)
+    assert matrix.sum(0) == pytest.approx(np.ones(matrix.shape[1]), abs=1e-5)
+
+
+def test_one_model_explains_the_answer_of_another(base):
+    (reply,) = generate(base, PROMPT, [FAMILY[1]], Decoding(temperature=0, max_new_tokens=8))
+    other = explain(base, FAMILY[0], PROMPT, reply)
+    assert (other.variant, other.answer_of) == ("it", "ft")
+
+
+@pytest.mark.parametrize("text", ["plain words", "na\u00efve caf\u00e9 \U0001f642 end", "  two  spaces\n"])
+def test_token_texts_join_to_the_text(base, text):
+    ids = base.tokenizer(text, add_special_tokens=False)["input_ids"]
+    assert "".join(token_texts(base.tokenizer, ids)) == text
+
+
+def test_every_architecture_is_explained(each_family):
+    base = load_base(each_family[0].base, "float32")
+    (reply,) = generate(base, "hi", [each_family[2]], Decoding(temperature=0, max_new_tokens=5))
+    explanation = explain(base, each_family[2], "hi", reply)
+    assert explanation.matrix.shape[1] == len(reply.tokens)
+
+
+@pytest.mark.parametrize(
+    ("pieces", "prompt", "units"),
+    [
+        (["Wom", "en", " can", "'", "t", "."], 6, [0, 0, 1, 2, 3, 4]),
+        (["a", "b", "c", "d"], 2, [0, 0, 1, 1]),
+        (["x", "", "y", "\n", "z"], 5, [0, 0, 0, 1, 2]),
+    ],
+)
+def test_words_begin_at_spaces_signs_and_the_answer(pieces, prompt, units):
+    assert word_units(pieces, prompt) == units
