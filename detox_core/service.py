@@ -17,16 +17,19 @@ if TYPE_CHECKING:
 UNWATCHED_SECONDS = 120.0  # a job nobody looks at any more (closed tab) is stopped
 
 State = Literal["queued", "running", "done", "failed"]
+Task = Callable[["Pool", Callable[[str], None], threading.Event], Any]  # models, tell the phase, stop -> result
 
 
 @dataclass
 class Job:
-    """One request on its way. Written by the worker, read by pages; every field is replaced whole, never changed inside."""
+    """A request, or another task, on its way. Written by the worker, read by pages; fields are replaced whole, never changed inside."""
 
-    request: "Request"
+    request: "Request | None" = None
+    task: "Task | None" = None
     state: State = "queued"
     phase: str = "waiting"
     comparison: Comparison | None = None
+    result: Any = None
     error: str | None = None
     watched: float = field(default_factory=time.monotonic)
     stopping: threading.Event = field(default_factory=threading.Event)
@@ -64,7 +67,13 @@ class Service:
 
     def submit(self, request: "Request") -> Job:
         """Put a request at the end of the line."""
-        job = Job(request)
+        return self._queue(Job(request))
+
+    def run(self, task: "Task") -> Job:
+        """Put anything else that needs the models at the end of the line; what it returns becomes `Job.result`."""
+        return self._queue(Job(task=task))
+
+    def _queue(self, job: Job) -> Job:
         with self._lock:
             self._line.append(job)
         self._start()
@@ -149,15 +158,24 @@ class Service:
     def _serve(self, job: Job, pool: "Pool") -> None:
         from detox_core.compare import compare
 
-        def on_progress(comparison: Comparison, phase: str) -> None:
-            job.comparison, job.phase = comparison, phase
+        def on_phase(phase: str) -> None:
+            job.phase = phase
             if time.monotonic() - job.watched > UNWATCHED_SECONDS:
                 job.stopping.set()
 
+        def on_progress(comparison: Comparison, phase: str) -> None:
+            job.comparison = comparison
+            on_phase(phase)
+
         try:
-            job.comparison = compare(job.request, pool, on_progress, job.stopping)
-            self._on_done(job.comparison)
+            if job.request:
+                job.comparison = compare(job.request, pool, on_progress, job.stopping)
+                self._on_done(job.comparison)
+            elif job.task:
+                job.result = job.task(pool, on_phase, job.stopping)
             job.state = "done"
+        except InterruptedError:
+            job.error, job.state = "Stopped.", "failed"
         except DetoxError as error:
             job.error, job.state = str(error), "failed"
         except Exception as error:  # a bug must not take the engine down with it

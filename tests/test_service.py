@@ -242,3 +242,19 @@ def test_free_unloads_after_the_jobs_in_line_and_later_jobs_load_again(family, t
     wait(first, second)
     assert (first.state, second.state) == ("done", "done")
     assert [row["model"] for row in service.memory()] == [family[0].base]
+
+
+def test_another_task_gets_the_models_and_its_result_is_kept():
+    service = Service()
+    job = service.run(lambda pool, on_phase, stop: (on_phase("thinking"), type(pool).__name__, stop.is_set())[1:])
+    assert job.finished.wait(LONG)
+    assert (job.state, job.phase, job.result) == ("done", "thinking", ("Pool", False))
+
+
+def test_stopped_task_says_so():
+    def task(pool, on_phase, stop):
+        raise InterruptedError
+
+    job = Service().run(task)
+    assert job.finished.wait(LONG)
+    assert (job.state, job.error) == ("failed", "Stopped.")

@@ -1,0 +1,78 @@
+"""A finished comparison explained: every variant on its own answer, or all of them on the answer of one."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from detox_core.errors import BadInput, DetoxError
+from detox_core.explain.explanation import Explanation, explain
+from detox_core.explain.likelihood import Likelihood, likelihood
+from detox_core.models.loading import LoadedBase
+from detox_core.types import Comparison, Generation, Variant
+
+Load = Callable[[Variant], LoadedBase]
+OnPhase = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """Explanations of one comparison.
+
+    Attributes:
+        answer_of: whose answer all variants explain; None = each its own.
+        explanations: by variant id.
+        likelihoods: by variant id, how likely all variants with the same base (`readers`) find the answer explained there.
+        errors: variant id -> sentence, for variants that cannot be explained.
+    """
+
+    answer_of: str | None
+    explanations: dict[str, Explanation]
+    likelihoods: dict[str, Likelihood]
+    readers: dict[str, tuple[str, ...]]
+    errors: dict[str, str]
+
+
+def why(
+    record: Comparison,
+    load: Load,
+    answer_of: str | None = None,
+    on_phase: OnPhase = lambda _phase: None,
+    stop: threading.Event | None = None,
+) -> Why:
+    """Explain the first reply of each variant, one variant after the other.
+
+    Args:
+        load: the base model of a variant, for example `Pool.get`.
+        on_phase: called with what is being done.
+        stop: when set, ends with InterruptedError.
+
+    Raises:
+        BadInput: `answer_of` has no answer here.
+        InterruptedError: stopped.
+    """
+    if answer_of is not None and not record.of(answer_of):
+        raise BadInput(f"There is no answer of {answer_of!r} to explain.")
+    now = Why(answer_of, {}, {}, {}, {})
+    for variant in record.variants:
+        on_phase(f"explaining {variant.label}")
+        try:
+            reply = _reply(record, variant, answer_of)
+            base = load(variant)
+            now.explanations[variant.id] = explain(base, variant, record.prompt, reply, stop=stop)
+            readers = [other for other in record.variants if other.base_key == variant.base_key and other.template == variant.template]
+            ids = base.tokenizer(base.render(record.prompt, variant.template), add_special_tokens=False)["input_ids"]
+            now.likelihoods[variant.id] = likelihood(base, [base.attach(reader.adapter) for reader in readers], ids, reply.tokens)
+            now.readers[variant.id] = tuple(reader.id for reader in readers)
+        except DetoxError as error:
+            now.errors[variant.id] = str(error)
+    return now
+
+
+def _reply(record: Comparison, variant: Variant, answer_of: str | None) -> Generation:
+    writer = next((other for other in record.variants if other.id == (answer_of or variant.id)), variant)
+    replies = record.of(writer.id)
+    if not replies:
+        raise BadInput(record.errors.get(writer.id, f"{writer.label} gave no answer."))
+    if writer.base_key[0] != variant.base_key[0]:
+        raise BadInput(f"{variant.label} cuts text into other tokens than {writer.label}; it can explain its own answer only.")
+    return replies[0]
