@@ -15,8 +15,9 @@ from detox_core.store import recorded
 from detox_core.types import Comparison, Decoding
 from pages.answers import progress, show_answers
 from pages.engine import service, store
-from pages.samples import headline, show_samples
+from pages.samples import headline
 from pages.text import literal
+from pages.why import show_views
 
 state = st.session_state
 TICK = 0.2  # seconds between looks at a running job
@@ -180,7 +181,7 @@ def show_record(record: Comparison) -> None:
         "A score is the estimated probability that a rater would call the text toxic, not how severe it is. Made "
         f"{record.created.replace('T', ' ').replace('+00:00', ' UTC')}."
     )
-    show_samples(record, blur=state.blur)
+    show_views(record)
     name, icon = f"detox-{record.id}", ":material/download:"
     with st.container(horizontal=True):
         st.download_button("JSON", lambda: json.dumps(record.to_dict(), indent=1), f"{name}.json", "application/json", icon=icon)

@@ -13,7 +13,7 @@ from detox_core.explain.measures import attribution_entropy, longest_entropy, me
 from detox_core.models.loading import LoadedBase
 from detox_core.types import Generation, Variant
 
-WORD = re.compile(r"\s|\W")
+BREAK = re.compile(r"[^\w']")  # an apostrophe belongs to its word
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,9 @@ class Explanation:
     def words(self) -> tuple[list[str], int, np.ndarray]:
         """Tokens merged to words: their texts, how many belong to the prompt, and shares (words, answer words)."""
         units = word_units(self.pieces, self.prompt)
-        texts = ["".join(piece for piece, unit in zip(self.pieces, units, strict=True) if unit == number) for number in range(units[-1] + 1)]
+        texts = [
+            "".join(piece for piece, unit in zip(self.pieces, units, strict=True) if unit == number) for number in range(units[-1] + 1)
+        ]
         first = units[self.prompt]
         return texts, first, merge(self.matrix, units, [unit - first for unit in units[self.prompt :]])
 
@@ -101,6 +103,6 @@ def word_units(pieces: Sequence[str], prompt: int) -> list[int]:
     """The word each token belongs to, ascending from 0; a space, a sign or the start of the answer begins a new one."""
     units: list[int] = []
     for at, piece in enumerate(pieces):
-        joined = at not in (0, prompt) and piece and not WORD.match(piece) and not re.search(r"\W$", pieces[at - 1])
+        joined = at not in (0, prompt) and piece and not BREAK.match(piece) and not BREAK.match(pieces[at - 1][-1:])
         units.append(units[-1] if units and (joined or (not piece and at != prompt)) else (units[-1] + 1 if units else 0))
     return units

@@ -22,6 +22,7 @@ class Why:
         answer_of: whose answer all variants explain; None = each its own.
         explanations: by variant id.
         likelihoods: by variant id, how likely all variants with the same base (`readers`) find the answer explained there.
+        alternatives: by variant id, the texts of its own likeliest tokens in each place.
         errors: variant id -> sentence, for variants that cannot be explained.
     """
 
@@ -29,6 +30,7 @@ class Why:
     explanations: dict[str, Explanation]
     likelihoods: dict[str, Likelihood]
     readers: dict[str, tuple[str, ...]]
+    alternatives: dict[str, list[list[str]]]
     errors: dict[str, str]
 
 
@@ -52,7 +54,7 @@ def why(
     """
     if answer_of is not None and not record.of(answer_of):
         raise BadInput(f"There is no answer of {answer_of!r} to explain.")
-    now = Why(answer_of, {}, {}, {}, {})
+    now = Why(answer_of, {}, {}, {}, {}, {})
     for variant in record.variants:
         on_phase(f"explaining {variant.label}")
         try:
@@ -61,8 +63,11 @@ def why(
             now.explanations[variant.id] = explain(base, variant, record.prompt, reply, stop=stop)
             readers = [other for other in record.variants if other.base_key == variant.base_key and other.template == variant.template]
             ids = base.tokenizer(base.render(record.prompt, variant.template), add_special_tokens=False)["input_ids"]
-            now.likelihoods[variant.id] = likelihood(base, [base.attach(reader.adapter) for reader in readers], ids, reply.tokens)
+            found = likelihood(base, [base.attach(reader.adapter) for reader in readers], ids, reply.tokens)
+            own = found.top[readers.index(variant)]
+            now.likelihoods[variant.id] = found
             now.readers[variant.id] = tuple(reader.id for reader in readers)
+            now.alternatives[variant.id] = [[base.tokenizer.decode([token]) for token in place] for place in own.tolist()]
         except DetoxError as error:
             now.errors[variant.id] = str(error)
     return now

@@ -146,3 +146,30 @@ def test_no_sideways_scrolling(page, address, width, height):
     page.set_viewport_size({"width": width, "height": height})
     ready(page, address)
     assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+
+
+def test_picking_an_answer_word_says_what_it_hangs_on_and_blur_covers_it(page, address):
+    ready(page, address)
+    page.get_by_role("radio", name="Why these words").click()
+    row = page.locator(".row[data-variant=it]")
+    expect(row.locator(".said")).to_contain_text("lies on the prompt", timeout=LONG)
+    expect(row.locator(".answer .blurred").first).to_have_css("filter", "blur(5px)")
+    before = row.locator(".said").inner_text()
+    row.locator(".answer .word").first.press("Enter")
+    expect(row.locator(".said")).not_to_have_text(before)
+    row.locator(".answer .word").first.press("ArrowRight")
+    expect(row.locator(".answer .picked")).to_have_count(1)
+
+
+def test_all_models_on_one_answer_can_be_subtracted(page, address):
+    ready(page, address)
+    page.get_by_role("radio", name="Why these words").click()
+    expect(page.locator(".row[data-variant=rl]")).to_be_visible(timeout=LONG)
+    page.get_by_role("combobox", name="Explain").click()
+    page.get_by_role("option", name="The answer of IT").click()
+    expect(page.locator(".row[data-variant=ft] .answer")).to_have_text(
+        page.locator(".row[data-variant=it] .answer").inner_text(), timeout=LONG
+    )
+    page.get_by_text("Difference to the first model").click()
+    expect(page.locator(".row")).to_have_count(2)
+    expect(page.locator(".row[data-variant=ft] b")).to_have_text("FT \u2212 IT")

@@ -76,7 +76,7 @@ def test_every_architecture_is_explained(each_family):
 @pytest.mark.parametrize(
     ("pieces", "prompt", "units"),
     [
-        (["Wom", "en", " can", "'", "t", "."], 6, [0, 0, 1, 2, 3, 4]),
+        (["Wom", "en", " can", "'", "t", "."], 6, [0, 0, 1, 1, 1, 2]),
         (["a", "b", "c", "d"], 2, [0, 0, 1, 1]),
         (["x", "", "y", "\n", "z"], 5, [0, 0, 0, 1, 2]),
     ],

@@ -1,0 +1,123 @@
+"""One measure along the answer: a line per variant over the generated tokens."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from detox_core.figures.colors import COLORS
+from detox_core.types import Comparison
+
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A number per answer token: `of(explanation, likelihood, row)`, with `row` the variant's place among the readers."""
+
+    label: str
+    axis: str
+    about: str
+    of: Callable[[Any, Any, int], np.ndarray]
+
+
+MEASURES = {
+    "dependence": Measure(
+        "Prompt dependence",
+        "share of the attribution on the prompt",
+        "How much of each token's attribution lies on the prompt, not on the answer so far. It falls in every model as the answer grows.",
+        lambda explanation, _likelihood, _row: explanation.dependence(),
+    ),
+    "entropy": Measure(
+        "Attribution entropy, relative",
+        "entropy over the prompt / largest possible",
+        "How evenly the attribution is spread over the prompt: 1 = over all tokens alike, 0 = all on one token.",
+        lambda explanation, _likelihood, _row: explanation.entropy(relative=True),
+    ),
+    "entropy_bits": Measure(
+        "Attribution entropy, bits",
+        "entropy over the prompt, bits",
+        "As in Scalena et al. 2023. Longer prompts have higher values, so compare models on one prompt, not prompts.",
+        lambda explanation, _likelihood, _row: explanation.entropy(),
+    ),
+    "predictive": Measure(
+        "Predictive entropy",
+        "entropy of the next token, nats",
+        "How unsure the model is of each token, at temperature 1, whatever the answer was sampled with.",
+        lambda _explanation, likelihood, row: likelihood.entropy[row],
+    ),
+    "logprob": Measure(
+        "Log-probability",
+        "log-probability of the token, nats",
+        "How likely the model finds each token of the answer; 0 = certain. On one and the same answer, the models can be compared.",
+        lambda _explanation, likelihood, row: likelihood.logprobs[row],
+    ),
+    "divergence": Measure(
+        "Divergence from the first model",
+        "KL(model || first model), nats",
+        "How far the model's next-token distribution is from the first model's at the same place; 0 = the same.",
+        lambda _explanation, likelihood, row: likelihood.divergence[row],
+    ),
+}
+
+
+def steps_frame(record: Comparison, found: Any, measure: str) -> pd.DataFrame:
+    """Columns variant (label), token (number from 1), text, value; variants that could not be explained are left out.
+
+    Args:
+        found: a `Why` of the comparison.
+        measure: a key of MEASURES.
+    """
+    rows = []
+    for variant in record.variants:
+        if variant.id not in found.likelihoods:
+            continue
+        explanation = found.explanations[variant.id]
+        values = MEASURES[measure].of(explanation, found.likelihoods[variant.id], found.readers[variant.id].index(variant.id))
+        texts = explanation.pieces[explanation.prompt :]
+        rows += [
+            {"variant": variant.label, "token": number, "text": text, "value": float(value)}
+            for number, (text, value) in enumerate(zip(texts, values, strict=True), start=1)
+        ]
+    return pd.DataFrame(rows, columns=["variant", "token", "text", "value"])
+
+
+def steps_chart(frame: pd.DataFrame, axis: str, theme: str = "light") -> go.Figure:
+    """Lines told apart by colour, dash and a label at their end.
+
+    Args:
+        frame: see `steps_frame`.
+        axis: title of the value axis.
+        theme: light or dark.
+    """
+    figure = go.Figure()
+    for row, (variant, mine) in enumerate(frame.groupby("variant", sort=False)):
+        color = COLORS[theme][row % 6]
+        figure.add_trace(
+            go.Scatter(
+                x=mine["token"],
+                y=mine["value"],
+                mode="lines+markers",
+                name=str(variant),
+                line={"color": color, "dash": DASHES[row % 6], "width": 2},
+                marker={"size": 5},
+                customdata=mine["text"],
+                hovertemplate=f"{variant}, token %{{x}} \u201c%{{customdata}}\u201d: %{{y:.2f}}<extra></extra>",
+            )
+        )
+        last = mine.iloc[-1]
+        figure.add_annotation(
+            x=last["token"], y=last["value"], text=f"<b>{variant}</b>", showarrow=False, xanchor="left", xshift=6, font={"color": color}
+        )
+    figure.update_layout(
+        height=340,
+        margin={"l": 10, "r": 50, "t": 10, "b": 10},
+        showlegend=False,
+        xaxis={"title": "token of the answer", "rangemode": "tozero"},
+        yaxis={"title": axis},
+        hovermode="closest",
+    )
+    return figure
