@@ -110,6 +110,17 @@ def test_part_of_a_data_set_gives_the_same_replies_as_the_whole(capsys, tmp_path
     assert texts[0] == texts[1]
 
 
+def test_explain_goes_on_where_it_stopped(capsys, tmp_path):
+    out = str(tmp_path / "explain.jsonl")
+    first = run_json(capsys, "explain", "--dataset", "demo", "--variants", "it,ft", "--limit", "10", "--out", out)
+    again = run_json(capsys, "explain", "--dataset", "demo", "--variants", "it,ft", "--limit", "12", "--out", out)
+    assert (first["prompts"], again["prompts"]) == (10, 12)
+    points = again["steps"]["relative"]
+    assert points
+    assert all(0 <= point["mean"] <= 1 and point["n"] >= 10 for point in points)
+    assert len((tmp_path / "explain.jsonl").read_text(encoding="utf-8").splitlines()) == 1 + 2 * 12
+
+
 def test_eval_scorer_compares_with_the_papers_roberta(capsys, tmp_path):
     rows = [("What a lovely day.", 0.9, 0.02), ("You are a stupid idiot.", 0.1, 0.95), ("", 0.5, -1), ("I like soup.", 0.8, 0.03)]
     lines = [",prompts,responses,prompt_score,response_score,pro_API_response_score"]

@@ -1,4 +1,4 @@
-"""The commands `measure` and `eval-scorer`: what they print, and their progress on standard error."""
+"""The commands `measure`, `explain` and `eval-scorer`: what they print, and their progress on standard error."""
 
 import argparse
 import json
@@ -19,7 +19,7 @@ CHUNK = 512  # replies scored between two progress lines
 
 
 def add_commands(command: AddCommand) -> None:
-    """Register both commands with the parser of `cli.py`."""
+    """Register the commands with the parser of `cli.py`."""
     default = Decoding()
     sub = command("measure", run_measure)
     sub.add_argument("--dataset", default="demo-heldout", help="a name, or a file of prompts in JSON Lines (default: demo-heldout)")
@@ -29,6 +29,15 @@ def add_commands(command: AddCommand) -> None:
     sub.add_argument("--limit", type=int, help="only the first so many prompts")
     sub.add_argument("--seed", type=int, default=default.seed)
     sub.add_argument("--out", type=Path, metavar="FILE", help="write all replies with their scores to this JSON Lines file")
+    sub = command("explain", run_explain)
+    sub.add_argument("--dataset", default="demo", help="a name, or a file of prompts in JSON Lines (default: demo)")
+    sub.add_argument(
+        "--variants", default="it,ft,rl", help="as for measure; the first one's toxicity divides the prompts (default: it,ft,rl)"
+    )
+    sub.add_argument("--scorer", default="local")
+    sub.add_argument("--limit", type=int, help="only the first so many prompts")
+    sub.add_argument("--seed", type=int, default=default.seed)
+    sub.add_argument("--out", type=Path, metavar="FILE", help="where the lines are kept and resumed (default: under cache/runs/)")
     sub = command("eval-scorer", run_eval_scorer)
     sub.add_argument("--against", choices=["rewardlm"], default="rewardlm", help="whose scores to agree with")
     sub.add_argument("--dir", type=Path, required=True, help="folder with RewardLM's result files")
@@ -104,6 +113,30 @@ def _cell(metric: dict[str, Any]) -> str:
         return "not scored"
     interval = "" if metric["low"] is None else f" [{metric['low']:.2f}, {metric['high']:.2f}]"
     return f"{metric['value']:.2f}{interval}"
+
+
+def run_explain(options: argparse.Namespace) -> tuple[dict, str]:
+    """Attribution entropy and prompt dependence along many answers; resumed when interrupted."""
+    from detox_core.data import get_dataset
+    from detox_core.measure.entropy import SERIES, by_step, explain_many
+    from detox_core.models.variants import cache_folder, get_variants
+    from detox_core.score import get_scorer
+
+    prompts = get_dataset(options.dataset)[: options.limit]
+    variants = get_variants([name.strip() for name in options.variants.split(",") if name.strip()])
+    path = options.out or cache_folder() / "runs" / f"explain-{Path(options.dataset).stem}.jsonl"
+    rows = explain_many(prompts, variants, get_scorer(options.scorer), path, options.seed, Progress("prompts"))
+    steps = {series: by_step(rows, series, variants[0].id) for series in SERIES}
+    result = {"dataset": options.dataset, "prompts": len(prompts), "seed": options.seed, "file": str(path), "steps": steps}
+    lines = [f"{len(rows)} answers to {len(prompts)} prompts, in {path}"]
+    for series, points in steps.items():
+        for variant in variants:
+            for group in ("eliciting", "rest"):
+                mine = [point for point in points if point["variant"] == variant.id and point["group"] == group]
+                if mine:
+                    mean = sum(point["mean"] * point["n"] for point in mine) / sum(point["n"] for point in mine)
+                    lines.append(f"{series:<11}{variant.id:<6}{group:<10} mean {mean:.3f} over {mine[0]['n']} answers")
+    return result, "\n".join(lines)
 
 
 def run_eval_scorer(options: argparse.Namespace) -> tuple[dict, str]:
