@@ -25,7 +25,13 @@ KEPT = 12  # explanations remembered for a visitor
 def show_views(record: Comparison) -> None:
     """The switch between views, and whichever view is chosen."""
     view = st.segmented_control(
-        "View", list(VIEWS), key="view", default="answers", required=True, format_func=VIEWS.get, label_visibility="collapsed"
+        "View",
+        list(VIEWS),
+        key="view",
+        default="answers",
+        required=True,
+        format_func=lambda name: VIEWS[name],
+        label_visibility="collapsed",
     )
     if view == "answers":
         show_samples(record, blur=state.blur)

@@ -92,7 +92,7 @@ def token_texts(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> list[
     """What each token adds to the text; a letter cut into several tokens shows where its last byte comes."""
     texts, before = [], ""
     for end in range(1, len(ids) + 1):
-        now = tokenizer.decode(list(ids[:end]), skip_special_tokens=False, clean_up_tokenization_spaces=False)
+        now = str(tokenizer.decode(list(ids[:end]), skip_special_tokens=False, clean_up_tokenization_spaces=False))
         whole = now.rstrip("\N{REPLACEMENT CHARACTER}")
         texts.append(whole[len(before) :] if len(whole) >= len(before) else "")
         before = whole

@@ -67,7 +67,7 @@ def why(
             own = found.top[readers.index(variant)]
             now.likelihoods[variant.id] = found
             now.readers[variant.id] = tuple(reader.id for reader in readers)
-            now.alternatives[variant.id] = [[base.tokenizer.decode([token]) for token in place] for place in own.tolist()]
+            now.alternatives[variant.id] = [[str(base.tokenizer.decode([token])) for token in place] for place in own.tolist()]
         except DetoxError as error:
             now.errors[variant.id] = str(error)
     return now
