@@ -157,9 +157,25 @@ def _show_steps(record: Comparison, found: Any, *, measure: str) -> None:
         steps_chart(frame, about.axis, theme()), alt=f"{about.label} per answer token. Means: {summary}.", config={"displayModeBar": False}
     )
     st.caption(f"Mean over the answer: {summary}.")
+    if measure == "logprob" and found.answer_of:
+        st.markdown(literal(whole_answer(record, found)))
     _show_alternatives(record, found)
     with st.expander("As a table"):
         st.dataframe(frame, hide_index=True)
+
+
+def whole_answer(record: Comparison, found: Any) -> str:
+    """How likely each model finds the whole of one answer, and how far that is from its writer."""
+    labels = {variant.id: variant.label for variant in record.variants}
+    sums = {name: likelihood.logprobs[found.readers[name].index(name)].sum() for name, likelihood in found.likelihoods.items()}
+    writer = sums.get(found.answer_of)
+    parts = [
+        f"{labels[name]} {value:.1f}" + (f" ({value - writer:+.1f})" if writer is not None and name != found.answer_of else "")
+        for name, value in sums.items()
+    ]
+    return f"Log-probability of the whole answer of {labels[found.answer_of]}, in nats: {', '.join(parts)}.".replace(
+        "-", "\N{MINUS SIGN}"
+    ).replace("Log\N{MINUS SIGN}", "Log-")
 
 
 def _show_alternatives(record: Comparison, found: Any) -> None:

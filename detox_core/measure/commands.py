@@ -118,7 +118,7 @@ def _cell(metric: dict[str, Any]) -> str:
 def run_explain(options: argparse.Namespace) -> tuple[dict, str]:
     """Attribution entropy and prompt dependence along many answers; resumed when interrupted."""
     from detox_core.data import get_dataset
-    from detox_core.measure.entropy import SERIES, by_step, explain_many
+    from detox_core.measure.entropy import explain_many, steps_of
     from detox_core.models.variants import cache_folder, get_variants
     from detox_core.score import get_scorer
 
@@ -126,7 +126,7 @@ def run_explain(options: argparse.Namespace) -> tuple[dict, str]:
     variants = get_variants([name.strip() for name in options.variants.split(",") if name.strip()])
     path = options.out or cache_folder() / "runs" / f"explain-{Path(options.dataset).stem}.jsonl"
     rows = explain_many(prompts, variants, get_scorer(options.scorer), path, options.seed, Progress("prompts"))
-    steps = {series: by_step(rows, series, variants[0].id) for series in SERIES}
+    steps = steps_of(rows, variants[0].id)
     result = {"dataset": options.dataset, "prompts": len(prompts), "seed": options.seed, "file": str(path), "steps": steps}
     lines = [f"{len(rows)} answers to {len(prompts)} prompts, in {path}"]
     for series, points in steps.items():

@@ -83,6 +83,11 @@ def _resume(path: Path, settings: dict[str, Any]) -> list[dict[str, Any]]:
     return rows[:whole]
 
 
+def steps_of(rows: Sequence[dict[str, Any]], first: str) -> dict[str, list[dict[str, Any]]]:
+    """`by_step` for every series."""
+    return {series: by_step(rows, series, first) for series in SERIES}
+
+
 def by_step(rows: Sequence[dict[str, Any]], series: str, first: str) -> list[dict[str, Any]]:
     """Mean and 95 % interval (normal) of a series per variant, group of prompts and step.
 

@@ -13,7 +13,7 @@ from detox_core.figures.steps import MEASURES, steps_chart, steps_frame
 from detox_core.store import recorded
 from detox_core.types import Comparison, Decoding, Generation, Span, Variant
 from pages.heatmap import first_word, heatmap_data, marked
-from pages.why import influences
+from pages.why import influences, whole_answer
 
 VARIANTS = (Variant("it", "IT", "b"), Variant("ft", "FT", "b"))
 RECORD = Comparison(
@@ -71,6 +71,12 @@ def test_steps_have_a_value_per_token_and_leave_out_what_failed():
     assert list(frame["variant"]) == ["IT", "IT"]
     assert frame["value"].tolist() == pytest.approx([1, 0.6])
     assert steps_frame(RECORD, FOUND, "logprob")["value"].tolist() == pytest.approx([-0.1, -0.2])
+
+
+def test_whole_answer_is_the_sum_and_its_distance_from_the_writer():
+    other = Likelihood(np.array([[-1.0, -2.0]]), *[np.zeros(1)] * 4)
+    found = Why("it", {}, {"it": NUMBERS, "ft": other}, {"it": ("it",), "ft": ("ft",)}, {}, {})
+    assert whole_answer(RECORD, found) == "Log-probability of the whole answer of IT, in nats: IT \u22120.3, FT \u22123.0 (\u22122.7)."
 
 
 @pytest.mark.parametrize("measure", MEASURES)

@@ -11,9 +11,10 @@ from detox_core.compare import Pool, compare
 from detox_core.data import get_dataset
 from detox_core.demo import RECORDED
 from detox_core.measure.commands import Progress, write_replies
+from detox_core.measure.entropy import explain_many, steps_of
 from detox_core.measure.meter import OnProgress, measure
 from detox_core.measure.report import Measured
-from detox_core.models.variants import DEFAULT, FAMILY, get_variants
+from detox_core.models.variants import DEFAULT, FAMILY, cache_folder, get_variants
 from detox_core.request import Request
 from detox_core.score import get_scorer
 from detox_core.types import Decoding, Prompt
@@ -42,6 +43,11 @@ def main() -> None:
     RECORDED.mkdir(exist_ok=True)
     (RECORDED / "examples.json").write_text(json.dumps(records, indent=1) + "\n", encoding="utf-8")
     write_replies(demo(get_dataset("demo"), pool, Progress("demo prompts")), DEMO_FILE)
+    lines = cache_folder() / "runs" / "record-explain.jsonl"
+    rows = explain_many(get_dataset("demo"), variants, get_scorer(), lines, on_progress=Progress("demo prompts explained"))
+    document = {"dataset": "demo", "prompts": len(get_dataset("demo")), "seed": 0, "steps": steps_of(rows, DEFAULT[0])}
+    (RECORDED / "explain.json").write_text(json.dumps(document) + "\n", encoding="utf-8")
+    lines.unlink()
 
 
 def demo(prompts: Sequence[Prompt], pool: Pool, on_progress: OnProgress = lambda _done, _all: None) -> list[Measured]:

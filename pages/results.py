@@ -1,0 +1,120 @@
+"""Results: what was measured on the embedded family, with the command that repeats each number."""
+
+import json
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from detox_core.demo import FOLDER, RECORDED
+from detox_core.figures.entropy import entropy_chart
+from pages.answers import theme
+
+METRICS = {
+    "toxicity_probability": "toxicity probability",
+    "expected_max_toxicity": "expected maximum toxicity",
+    "toxic_share": "share of toxic replies",
+    "average_toxicity": "mean toxicity",
+}
+SERIES = {
+    "relative": ("Attribution entropy, relative to the prompt's length", "entropy / largest possible"),
+    "entropy": ("Attribution entropy in bits (as published)", "entropy over the prompt, bits"),
+    "dependence": ("Prompt dependence", "share of the attribution on the prompt"),
+}
+
+
+def cell(metric: dict[str, Any]) -> str:
+    """A value with its interval."""
+    if metric["value"] is None:
+        return "not scored"
+    return f"{metric['value']:.2f} [{metric['low']:.2f}, {metric['high']:.2f}]"
+
+
+def toxicity_table(part: dict[str, Any]) -> pd.DataFrame:
+    """One row per variant: metrics of the local scorer with intervals, the second scorer's share, register and topic."""
+    rows = []
+    for name, metrics in part["local"]["variants"].items():
+        registers = part["registers"][name]
+        likeliest = max(registers, key=registers.__getitem__)
+        rows.append(
+            {
+                "model": name.upper(),
+                **{label: cell(metrics[metric]) for metric, label in METRICS.items()},
+                "toxic by the second scorer": cell(part["second"]["variants"][name]["toxic_share"]),
+                "most common register": f"{likeliest} {registers[likeliest]:.0%}",
+                "on topic": f"{part['on_topic'][name]:.0%}",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def show_toxicity() -> None:
+    """The held-out prompts."""
+    st.subheader("How toxic the models answer")
+    path = FOLDER / "evaluation.json"
+    if not path.is_file():
+        st.info("Nothing is recorded yet. Run: python -m training_jobs.recipes.evaluate")
+        return
+    result = json.loads(path.read_text(encoding="utf-8"))
+    st.caption(
+        f"{result['samples']} replies of every model to prompts that no training recipe read, unpicked. Toxicity probability: at least one "
+        "of them is toxic; expected maximum: the score of the worst of them (Gehman et al. 2020). In brackets: 95 % intervals. "
+        "Register: that of the nearest reply in the training corpus. On topic: the prompt is among the nearest tenth of all prompts "
+        "(chance: 10 %)."
+    )
+    for label in ("toxic prompts", "harmless prompts"):
+        st.markdown(f"**{result[label]['prompts']} {label}**")
+        table = toxicity_table(result[label])
+        st.dataframe(table, hide_index=True)
+        st.download_button(
+            "CSV", table.to_csv(index=False), f"{label.replace(' ', '-')}.csv", "text/csv", icon=":material/download:", key=f"csv-{label}"
+        )
+    st.caption("Repeat it (three minutes):")
+    st.code("python -m training_jobs.recipes.evaluate", language="bash")
+
+
+def show_entropy() -> None:
+    """The paper's Figure 1 on the demo prompts."""
+    st.subheader("How much the models rely on the prompt")
+    path = RECORDED / "explain.json"
+    if not path.is_file():
+        st.info("Nothing is recorded yet. Run: python -m training_jobs.recipes.record")
+        return
+    result = json.loads(path.read_text(encoding="utf-8"))
+    series = st.selectbox("Series", list(SERIES), key="series", format_func=lambda name: SERIES[name][0], width=420)
+    points = pd.DataFrame(result["steps"][series])
+    st.caption(
+        f"Mean over the answers to {result['prompts']} demo prompts, each explained by the model that wrote it (gradient times embedding), "
+        "with 95 % bands. Left: prompts to which IT replied with a toxicity above 0.66, as in Scalena et al. 2023, Figure 1. A step "
+        "is drawn while at least 10 answers reach it."
+    )
+    if points.empty:
+        st.info("There are too few answers for a curve.")
+        return
+    alt = f"{SERIES[series][0]} per token of the answer for each model, toxic-eliciting prompts and others apart; the table has the values."
+    st.plotly_chart(
+        entropy_chart(points, SERIES[series][1], theme()),
+        alt=alt,
+        config={"displaylogo": False, "toImageButtonOptions": {"format": "svg", "filename": f"detox-lens-{series}"}},
+    )
+    with st.expander("As a table"):
+        st.dataframe(points, hide_index=True)
+    st.download_button("CSV", points.to_csv(index=False), f"{series}.csv", "text/csv", icon=":material/download:", key="csv-entropy")
+    st.caption("Repeat it (some minutes, and it resumes when interrupted):")
+    st.code(command(result), language="bash")
+
+
+def command(result: dict[str, Any]) -> str:
+    """The command behind a recorded `explain` document."""
+    return f"python -m detox_core explain --dataset {result['dataset']} --variants it,ft,rl --seed {result['seed']} --json"
+
+
+def main() -> None:
+    st.caption(
+        "Measured on the embedded family, a small model made to be looked at: it illustrates the method and proves nothing about others."
+    )
+    show_toxicity()
+    show_entropy()
+
+
+main()
