@@ -155,9 +155,9 @@ def test_picking_an_answer_word_says_what_it_hangs_on_and_blur_covers_it(page, a
     expect(row.locator(".said")).to_contain_text("lies on the prompt", timeout=LONG)
     expect(row.locator(".answer .blurred").first).to_have_css("filter", "blur(5px)")
     before = row.locator(".said").inner_text()
-    row.locator(".answer .word").first.press("Enter")
+    row.locator(".answer .word").last.press("Enter")
     expect(row.locator(".said")).not_to_have_text(before)
-    row.locator(".answer .word").first.press("ArrowRight")
+    row.locator(".answer .word").last.press("ArrowLeft")
     expect(row.locator(".answer .picked")).to_have_count(1)
 
 
