@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from detox_core.demo import FOLDER, RECORDED
-from detox_core.figures.entropy import entropy_chart
+from detox_core.figures.entropy import GROUPS, entropy_chart
 from pages.answers import theme
 
 METRICS = {
@@ -91,12 +91,13 @@ def show_entropy() -> None:
     if points.empty:
         st.info("There are too few answers for a curve.")
         return
-    alt = f"{SERIES[series][0]} per token of the answer for each model, toxic-eliciting prompts and others apart; the table has the values."
-    st.plotly_chart(
-        entropy_chart(points, SERIES[series][1], theme()),
-        alt=alt,
-        config={"displaylogo": False, "toImageButtonOptions": {"format": "svg", "filename": f"detox-lens-{series}"}},
-    )
+    for column, group in zip(st.columns(2), GROUPS, strict=True):
+        column.plotly_chart(
+            entropy_chart(points, group, SERIES[series][1], theme()),
+            alt=f"{SERIES[series][0]} per token of the answer for each model. {GROUPS[group]}. The table has the values.",
+            config={"displaylogo": False, "toImageButtonOptions": {"format": "svg", "filename": f"detox-lens-{series}-{group}"}},
+            key=f"chart-{group}",
+        )
     with st.expander("As a table"):
         st.dataframe(points, hide_index=True)
     st.download_button("CSV", points.to_csv(index=False), f"{series}.csv", "text/csv", icon=":material/download:", key="csv-entropy")

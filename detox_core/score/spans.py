@@ -9,6 +9,7 @@ from detox_core.types import Span
 WORDS = re.compile(r"\w+(?:['-]\w+)*")
 MAX_WORDS = 150  # of a text
 MAX_MARKED = 8
+ALONE = 0.25  # a word scored below this on its own is not marked, for example the name of a group
 CANDIDATES = 10  # words looked at again after the first round
 
 
@@ -19,17 +20,19 @@ def toxic_words(text: str, scorer: Scorer, threshold: float = 0.33) -> tuple[Spa
     text stays toxic. Falls are measured in log-odds, `log(p / (1 - p))`, because near 1 a probability hardly moves.
 
     Args:
-        threshold: a text scored at or below it, or not scored, has no spans. Nothing left is harmless.
+        threshold: a text scored at or below it, or not scored, has no spans.
 
     Returns:
-        At most 8 spans in order of appearance, each with the fall at its removal; none for texts of more than 150 words.
+        At most 8 spans in order of appearance, each with the fall at its removal; none for texts of more than 150 words, and none
+        where no word is toxic by itself.
     """
     words = [(match.start(), match.end()) for match in WORDS.finditer(text)]
     now = scorer.score([text])[0]
     if not now.scored or now.value <= threshold or not words or len(words) > MAX_WORDS:
         return ()
     gone: list[Span] = []
-    candidates = words
+    alone = scorer.score([text[start:end] for start, end in words])
+    candidates = [word for word, score in zip(words, alone, strict=True) if score.scored and score.value > min(ALONE, threshold)]
     level = now.value
     while level > threshold and candidates and len(gone) < MAX_MARKED:
         without = [_leave_out(text, [*gone, Span(start, end, 0.0)]) for start, end in candidates]

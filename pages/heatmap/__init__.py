@@ -6,7 +6,7 @@ from typing import Any
 import streamlit as st
 
 from detox_core.figures.colors import COLORS
-from detox_core.types import Comparison, Span
+from detox_core.types import BUCKETS, Comparison, Span
 
 FOLDER = Path(__file__).parent
 DIGITS = 4  # of a share sent to the browser
@@ -34,10 +34,13 @@ def heatmap_data(record: Comparison, found: Any, theme: str, *, words: bool = Tr
             continue
         explanation = found.explanations[variant.id]
         texts, prompt, matrix, own = _units(explanation, words=words)
-        spans = record.of(explanation.answer_of)[0].spans
+        reply = record.of(explanation.answer_of)[0]
         read, written = "".join(texts[:prompt]), "".join(texts[prompt:])
         toxic = marked(texts[:prompt], record.prompt_spans, read.rfind(record.prompt))
-        toxic += marked(texts[prompt:], spans, len(written) - len(written.lstrip()))
+        if reply.spans or not (reply.score and reply.score.value > BUCKETS[0][1]):
+            toxic += marked(texts[prompt:], reply.spans, len(written) - len(written.lstrip()))
+        else:
+            toxic += [True] * (len(texts) - prompt)  # toxic as a whole, by no single word
         shares = [[round(float(value), DIGITS) for value in line] for line in matrix]
         start = first_word(texts[prompt:], toxic[prompt:])
         rows.append({**row, "words": texts, "prompt": prompt, "own": own, "toxic": toxic, "matrix": shares, "start": start})

@@ -34,6 +34,12 @@ def marked(text: str, scorer, **options) -> dict[str, float]:
     return {text[span.start : span.end]: span.weight for span in toxic_words(text, scorer, **options)}
 
 
+def test_word_that_is_harmless_by_itself_is_not_marked():
+    scorer = Additive(-2, women=0.8, idiots=3)
+    assert set(marked("Women are idiots", scorer)) == {"idiots"}
+    assert marked("Women women women", Additive(-2, women=0.8)) == {}
+
+
 def test_weight_is_the_fall_of_the_log_odds():
     scorer = Additive(-2, stupid=2, idiot=3)
     assert marked("Have a nice day, you stupid idiot.", scorer) == pytest.approx({"stupid": 2, "idiot": 3})
