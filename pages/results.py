@@ -85,7 +85,7 @@ def show_entropy() -> None:
     points = pd.DataFrame(result["steps"][series])
     st.caption(
         f"Mean over the answers to {result['prompts']} demo prompts, each explained by the model that wrote it (gradient times embedding), "
-        "with 95 % bands. Left: prompts to which IT replied with a toxicity above 0.66, as in Scalena et al. 2023, Figure 1. A step "
+        "with 95 % bands. First chart: prompts to which IT replied with a toxicity above 0.66, as in Scalena et al. 2023, Figure 1. A step "
         "is drawn while at least 10 answers reach it."
     )
     if points.empty:
