@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, NoReturn
 
+from detox_core.data.commands import add_commands as add_data_commands
 from detox_core.errors import BadInput, DetoxError, ModelError
 from detox_core.measure.commands import add_commands
 from detox_core.types import Comparison, Decoding, Generation, Score, bucket, nan_to_none
@@ -206,6 +207,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--scorer", default="local")
     command("variants", run_variants)
     command("doctor", run_doctor)
+    add_data_commands(command)
     add_commands(command)
     sub = command("bench", run_bench)
     sub.add_argument("what", choices=["generate", "attribution"])

@@ -23,7 +23,7 @@ LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
 STANDARD = sys.stdlib_module_names
 PAGES_MAY = {"streamlit", "pandas", "plotly", "detox_core", "training_jobs.jobs"}
 FIGURES_MAY = {"pandas", "plotly", "numpy", "detox_core.types"}
-CHEAP = ("", ".models.variants", ".score", ".store", ".service", ".types", ".errors", ".request", ".models.templates")
+CHEAP = ("", ".models.variants", ".score", ".store", ".service", ".types", ".errors", ".request", ".models.templates", ".data")
 
 
 def modules(*patterns: str) -> list[Path]:

@@ -3,33 +3,33 @@
 import json
 from pathlib import Path
 
+from detox_core.data.reading import Gathering, Reading
+from detox_core.data.tables import Table, read_text
 from detox_core.errors import BadInput
 from detox_core.types import Prompt
 
 ALIASES = {"class": "part"}
+NATIVE = {"text", "id", "toxic", "target", "part", *ALIASES}
 
 
-def read_prompts(path: Path) -> list[Prompt]:
-    """All prompts of a file, in order; a missing id becomes the number of its line.
+def read_prompts(path: Path, split: str | None = None) -> Reading:
+    """All prompts of a file, in order, each text once; a missing id becomes the number of its line.
 
     Raises:
-        BadInput: no such file, not UTF-8, a line without text, or an id that occurs twice; names file and line.
+        BadInput: no such file, not UTF-8, a line without text, an id that occurs twice (names file and line), or an unknown split.
     """
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path} cannot be read as UTF-8 text ({error}).") from error
-    prompts: dict[str, Prompt] = {}
-    for number, line in enumerate(lines, start=1):
+    prompts: dict[str, tuple[int, Prompt]] = {}
+    for number, line in enumerate(read_text(path).split("\n"), start=1):  # splitlines would also cut at U+2028 inside a text
         if not line.strip():
             continue
         prompt = _prompt(line, f"{path}, line {number}", str(number))
         if prompt.id in prompts:
             raise BadInput(f"{path}, line {number}: the id {prompt.id!r} occurs twice.")
-        prompts[prompt.id] = prompt
-    if not prompts:
-        raise BadInput(f"{path} holds no prompts.")
-    return list(prompts.values())
+        prompts[prompt.id] = (number, prompt)
+    gathering = Gathering("prompts", Table(str(path), (), [(number, {}) for number, _ in prompts.values()]), split)
+    for number, prompt in prompts.values():
+        gathering.add(number, prompt.text, id=prompt.id, toxic=prompt.toxic, target=prompt.target, part=prompt.part)
+    return gathering.done()
 
 
 def _prompt(line: str, where: str, number: str) -> Prompt:
