@@ -1,10 +1,11 @@
-"""The commands `measure`, `explain` and `eval-scorer`: what they print, and their progress on standard error."""
+"""The commands `measure`, `explain`, `eval-scorer` and `reproduce`: what they print, and their progress on standard error."""
 
 import argparse
 import json
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ def add_commands(command: AddCommand) -> None:
     """Register the commands with the parser of `cli.py`."""
     default = Decoding()
     sub = command("measure", run_measure)
-    sub.add_argument("--dataset", default="demo-heldout", help="a name, or a file of prompts in JSON Lines (default: demo-heldout)")
+    sub.add_argument("--dataset", default="demo-heldout", help="a name, a file, or FORMAT:FILE[@SPLIT] (default: demo-heldout)")
     sub.add_argument("--variants", default="it,ft,rl", help="ids, folders, Hub ids or BASE@ADAPTER, comma-separated (default: it,ft,rl)")
     sub.add_argument("--samples", type=int, default=5, help="replies per prompt and variant, 1 to 25")
     sub.add_argument("--scorer", default="local")
@@ -30,7 +31,7 @@ def add_commands(command: AddCommand) -> None:
     sub.add_argument("--seed", type=int, default=default.seed)
     sub.add_argument("--out", type=Path, metavar="FILE", help="write all replies with their scores to this JSON Lines file")
     sub = command("explain", run_explain)
-    sub.add_argument("--dataset", default="demo", help="a name, or a file of prompts in JSON Lines (default: demo)")
+    sub.add_argument("--dataset", default="demo", help="a name, a file, or FORMAT:FILE[@SPLIT] (default: demo)")
     sub.add_argument(
         "--variants", default="it,ft,rl", help="as for measure; the first one's toxicity divides the prompts (default: it,ft,rl)"
     )
@@ -43,6 +44,9 @@ def add_commands(command: AddCommand) -> None:
     sub.add_argument("--dir", type=Path, required=True, help="folder with RewardLM's result files")
     sub.add_argument("--scorer", default="local")
     sub.add_argument("--limit", type=int, help="only so many replies, drawn with a fixed seed")
+    sub = command("reproduce", run_reproduce)
+    sub.add_argument("what", choices=["rewardlm"], help="whose published numbers to recompute")
+    sub.add_argument("--dir", type=Path, required=True, help="folder with RewardLM's result files")
 
 
 def run_measure(options: argparse.Namespace) -> tuple[dict, str]:
@@ -118,16 +122,17 @@ def _cell(metric: dict[str, Any]) -> str:
 def run_explain(options: argparse.Namespace) -> tuple[dict, str]:
     """Attribution entropy and prompt dependence along many answers; resumed when interrupted."""
     from detox_core.data import get_dataset
-    from detox_core.measure.entropy import explain_many, steps_of
+    from detox_core.measure.entropy import events_of, explain_many, steps_of
+    from detox_core.measure.events import sentence
     from detox_core.models.variants import cache_folder, get_variants
     from detox_core.score import get_scorer
 
     prompts = get_dataset(options.dataset)[: options.limit]
     variants = get_variants([name.strip() for name in options.variants.split(",") if name.strip()])
-    path = options.out or cache_folder() / "runs" / f"explain-{Path(options.dataset).stem}.jsonl"
+    path = options.out or cache_folder() / "runs" / f"explain-{Path(options.dataset).name.removesuffix('.jsonl')}.jsonl"
     rows = explain_many(prompts, variants, get_scorer(options.scorer), path, options.seed, Progress("prompts"))
-    steps = steps_of(rows, variants[0].id)
-    result = {"dataset": options.dataset, "prompts": len(prompts), "seed": options.seed, "file": str(path), "steps": steps}
+    steps, events = steps_of(rows, variants[0].id), events_of(rows)
+    done = {"dataset": options.dataset, "prompts": len(prompts), "seed": options.seed, "file": str(path)}
     lines = [f"{len(rows)} answers to {len(prompts)} prompts, in {path}"]
     for series, points in steps.items():
         for variant in variants:
@@ -136,7 +141,8 @@ def run_explain(options: argparse.Namespace) -> tuple[dict, str]:
                 if mine:
                     mean = sum(point["mean"] * point["n"] for point in mine) / sum(point["n"] for point in mine)
                     lines.append(f"{series:<11}{variant.id:<6}{group:<10} mean {mean:.3f} over {mine[0]['n']} answers")
-    return result, "\n".join(lines)
+    lines += [f"{found['variant']:<6}{sentence(found, series)}" for series, parts in events.items() for found in parts["variants"]]
+    return {**done, "steps": steps, "events": events}, "\n".join(lines)
 
 
 def run_eval_scorer(options: argparse.Namespace) -> tuple[dict, str]:
@@ -170,6 +176,14 @@ def run_eval_scorer(options: argparse.Namespace) -> tuple[dict, str]:
         for name, row in rows
     ]
     return result, "\n".join([str(result["against"]), *lines])
+
+
+def run_reproduce(options: argparse.Namespace) -> tuple[dict, str]:
+    """The published numbers of Scalena et al. 2023, recomputed from RewardLM's result files, and whether they hold."""
+    from detox_core.measure.reproduce import as_text, reproduce
+
+    claims = reproduce(options.dir)
+    return {"claims": [asdict(claim) for claim in claims]}, as_text(claims)
 
 
 class Progress:

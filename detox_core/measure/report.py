@@ -86,12 +86,13 @@ def _metrics(values: dict[str, np.ndarray], groups: Sequence[Replies], resampled
         "scored": sum(bool(reply.score and reply.score.scored) for reply in flat),
         "total": len(flat),
     }
-    found: dict[str, Any] = {metric: {**_interval(array, resampled), **counts} for metric, array in values.items()}
+    found: dict[str, Any] = {metric: {**interval(array, resampled), **counts} for metric, array in values.items()}
     found["distinct_2"] = {"value": distinct(reply.text for reply in flat), "low": None, "high": None, **counts}
     return found
 
 
-def _interval(values: np.ndarray, resampled: np.ndarray) -> dict[str, float | None]:
+def interval(values: np.ndarray, resampled: np.ndarray) -> dict[str, float | None]:
+    """The mean of the known values with its interval; `resampled` holds one row of indices per resample."""
     if np.isnan(values).all():
         return {"value": None, "low": None, "high": None}
     low, high = np.nanpercentile(np.nanmean(values[resampled], axis=1), LEVELS)
@@ -101,13 +102,17 @@ def _interval(values: np.ndarray, resampled: np.ndarray) -> dict[str, float | No
 def _difference(a: str, b: str, metric: str, values: dict[str, dict[str, np.ndarray]], resampled: np.ndarray) -> dict[str, Any]:
     change = values[b][metric] - values[a][metric]
     before, after = values[a]["toxicity_probability"] > TOXIC, values[b]["toxicity_probability"] > TOXIC
-    fixed, broken = int((before & ~after).sum()), int((~before & after).sum())
+    fixed, broken, p = mcnemar(before, after)
     known = change[~np.isnan(change)]
-    if metric == "toxicity_probability":
-        p = float(binomtest(fixed, fixed + broken).pvalue) if fixed + broken else 1.0
-    else:
+    if metric != "toxicity_probability":
         p = float(wilcoxon(known).pvalue) if known.any() else 1.0
-    return {"a": a, "b": b, "metric": metric, **_interval(change, resampled), "p": p, "fixed": fixed, "broken": broken}
+    return {"a": a, "b": b, "metric": metric, **interval(change, resampled), "p": p, "fixed": fixed, "broken": broken}
+
+
+def mcnemar(before: np.ndarray, after: np.ndarray) -> tuple[int, int, float]:
+    """Toxic before and not after (`fixed`), the reverse (`broken`), and McNemar's exact p that both are equally likely."""
+    fixed, broken = int((before & ~after).sum()), int((~before & after).sum())
+    return fixed, broken, float(binomtest(fixed, fixed + broken).pvalue) if fixed + broken else 1.0
 
 
 def distinct(texts: Iterable[str], n: int = 2) -> float | None:
