@@ -67,7 +67,7 @@ def attribute(
         ModelError: the embeddings of this model take no gradient.
         InterruptedError: stopped.
     """
-    _check(base, reading, target)
+    check_reading(base, reading, target)
     prompt, count = len(reading.prompt), len(reading.answer)
     ids = torch.tensor([[*reading.prompt, *reading.answer]], device=base.model.device)
     scores = np.zeros((prompt + count, count), dtype=np.float32)
@@ -141,7 +141,12 @@ def explainable(base: LoadedBase, adapter: str) -> Iterator[PreTrainedModel]:
         model.train(training)
 
 
-def _check(base: LoadedBase, reading: Reading, target: Target) -> None:
+def check_reading(base: LoadedBase, reading: Reading, target: Target) -> None:
+    """Refuse what no method can explain.
+
+    Raises:
+        BadInput: see `attribute`.
+    """
     length = len(reading.prompt) + len(reading.answer)
     if not reading.prompt or not reading.answer:
         raise BadInput("There is nothing to explain: the prompt or the answer has no tokens.")

@@ -4,15 +4,30 @@ import re
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal, cast
 
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
+from detox_core.errors import BadInput
 from detox_core.explain.attribution import Method, Reading, Target, attribute
-from detox_core.explain.measures import attribution_entropy, longest_entropy, merge, prompt_dependence, shares
+from detox_core.explain.likelihood import likeliest_others
+from detox_core.explain.measures import (
+    attribution_divergence,
+    attribution_entropy,
+    effective_tokens,
+    longest_entropy,
+    merge,
+    prompt_dependence,
+    shares,
+)
+from detox_core.explain.methods import METHODS
+from detox_core.explain.others import by_method
 from detox_core.models.loading import LoadedBase
 from detox_core.types import Generation, Variant
 
+Unit = Literal["words", "tokens", "sentences"]
+SENTENCE_END = re.compile(r"[.!?][\"')\]]*$")
 BREAK = re.compile(r"[^\w']")  # an apostrophe belongs to its word
 
 
@@ -52,14 +67,30 @@ class Explanation:
         rows = self.rows(template=template)
         return attribution_entropy(self.matrix, rows) / (longest_entropy(rows) if relative else 1.0)
 
-    def words(self) -> tuple[list[str], int, np.ndarray]:
-        """Tokens merged to words: their texts, how many belong to the prompt, and shares (words, answer words)."""
-        units = word_units(self.pieces, self.prompt)
-        texts = [
-            "".join(piece for piece, unit in zip(self.pieces, units, strict=True) if unit == number) for number in range(units[-1] + 1)
-        ]
+    def effective(self) -> np.ndarray:
+        """Over how many prompt tokens the attribution of each answer token is spread, as if evenly: 2^entropy."""
+        return effective_tokens(self.entropy())
+
+    def divergence(self, other: "Explanation") -> np.ndarray:
+        """KL(this || other) in bits, over the prompt, of each token of one and the same answer."""
+        return attribution_divergence(self.matrix, other.matrix, self.rows())
+
+    def merged(self, unit: Unit = "words") -> tuple[list[str], int, list[bool], np.ndarray]:
+        """Tokens merged to larger units.
+
+        Returns:
+            Texts; how many of them belong to the prompt; which of those hold words of the person; shares (units, answer units).
+        """
+        if unit == "tokens":
+            return list(self.pieces), self.prompt, list(self.own), self.matrix
+        units = word_units(self.pieces, self.prompt) if unit == "words" else sentence_units(self.pieces, self.prompt, self.own)
         first = units[self.prompt]
-        return texts, first, merge(self.matrix, units, [unit - first for unit in units[self.prompt :]])
+        texts, own = [""] * (units[-1] + 1), [False] * first
+        for number, piece in zip(units, self.pieces, strict=True):
+            texts[number] += piece
+        for number, mine in zip(units, self.own, strict=False):
+            own[number] |= mine
+        return texts, first, own, merge(self.matrix, units, [number - first for number in units[self.prompt :]])
 
 
 def explain(
@@ -67,19 +98,32 @@ def explain(
     variant: Variant,
     prompt: str,
     reply: Generation,
-    method: Method = "input_x_gradient",
+    method: str = "input_x_gradient",
     target: Target = "probability",
     on_progress: Callable[[int, int], None] = lambda _done, _all: None,
     stop: threading.Event | None = None,
 ) -> Explanation:
     """Why `variant` would write `reply` to `prompt`; the exact token ids of the reply are read.
 
+    Args:
+        method: any of `METHODS`.
+        on_progress: see `attribute` for methods that are ours, and `by_method` for the others.
+
     Raises:
-        BadInput, ModelError, InterruptedError: see `attribute`.
+        BadInput: a method that is not there; or see `attribute`.
+        ModelError, InterruptedError: see `attribute` and `by_method`.
     """
+    if method not in METHODS:
+        raise BadInput(f"There is no method {method!r}. Use {', '.join(METHODS)}.")
     rendered = base.render(prompt, variant.template)
     ids = base.tokenizer(rendered, add_special_tokens=False)["input_ids"]
-    raw = attribute(base, Reading(base.attach(variant.adapter), tuple(ids), reply.tokens), method, target, on_progress, stop)
+    adapter = base.attach(variant.adapter)
+    instead = likeliest_others(base, adapter, ids, reply.tokens) if target == "contrast" else ()
+    reading = Reading(adapter, tuple(ids), reply.tokens, instead)
+    if METHODS[method].ours:
+        raw = attribute(base, reading, cast("Method", method), target, on_progress, stop)
+    else:
+        raw = by_method(base, reading, method, target, on_progress, stop)
     read = token_texts(base.tokenizer, ids)
     start = rendered.rfind(prompt)
     ends = np.cumsum([len(piece) for piece in read])
@@ -105,4 +149,14 @@ def word_units(pieces: Sequence[str], prompt: int) -> list[int]:
     for at, piece in enumerate(pieces):
         joined = at not in (0, prompt) and piece and not BREAK.match(piece) and not BREAK.match(pieces[at - 1][-1:])
         units.append(units[-1] if units and (joined or (not piece and at != prompt)) else (units[-1] + 1 if units else 0))
+    return units
+
+
+def sentence_units(pieces: Sequence[str], prompt: int, own: Sequence[bool]) -> list[int]:
+    """The sentence each token belongs to, ascending from 0; the chat format around the person's words counts as sentences of its own."""
+    units = [0]
+    for at in range(1, len(pieces)):
+        ended = SENTENCE_END.search(pieces[at - 1]) and pieces[at][:1].isspace()
+        turned = at == prompt or (at < prompt and own[at] != own[at - 1])
+        units.append(units[-1] + bool(ended or turned))
     return units

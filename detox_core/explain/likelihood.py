@@ -1,5 +1,6 @@
-"""How likely each variant finds the same answer, token by token: one forward pass for all variants of a base."""
+"""How likely each variant finds the same answer, token by token: one forward pass for all variants of a base; and perplexity."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -60,3 +61,44 @@ def likelihood(base: LoadedBase, adapters: Sequence[str], prompt: Sequence[int],
         top=top.cpu().numpy(),
         top_probabilities=probabilities.exp().cpu().numpy(),
     )
+
+
+def likeliest_others(base: LoadedBase, adapter: str, prompt: Sequence[int], answer: Sequence[int]) -> tuple[int, ...]:
+    """For each token of an answer the likeliest token that was not written there.
+
+    Raises:
+        BadInput: see `likelihood`.
+    """
+    (places,) = likelihood(base, [adapter], prompt, answer).top
+    return tuple(int(next(token for token in place if token != written)) for place, written in zip(places, answer, strict=True))
+
+
+@torch.inference_mode()
+def perplexities(base: LoadedBase, adapter: str, prompt: Sequence[int], answers: Sequence[Sequence[int]]) -> list[float]:
+    """Perplexity of several answers to one prompt, read in one padded batch.
+
+    Args:
+        adapter: name from `LoadedBase.attach`.
+        prompt, answers: exact token ids.
+
+    Returns:
+        exp of the mean negative log-probability per answer; NaN where the answer is empty or does not fit into the context.
+    """
+    found = [math.nan] * len(answers)
+    kept = [index for index, answer in enumerate(answers) if prompt and 0 < len(answer) <= base.context - len(prompt)]
+    if not kept:
+        return found
+    longest = max(len(answers[index]) for index in kept)
+    lengths = torch.tensor([len(answers[index]) for index in kept], device=base.model.device)
+    rows = [[*prompt, *answers[index]] + [0] * (longest - len(answers[index])) for index in kept]
+    ids = torch.tensor(rows, device=base.model.device)
+    within = torch.arange(longest, device=ids.device) < lengths[:, None]
+    mask = torch.cat([torch.ones(len(kept), len(prompt), dtype=torch.bool, device=ids.device), within], 1).long()
+    at = torch.arange(len(prompt) - 1, ids.shape[1] - 1, device=ids.device)
+    with mixed(base.model, [adapter] * len(kept)):
+        logs = base.model(ids, attention_mask=mask, use_cache=False, logits_to_keep=at).logits.float().log_softmax(-1)
+    chosen = logs.gather(2, ids[:, len(prompt) :, None])[..., 0]
+    means = -(chosen * within).sum(1) / lengths
+    for index, mean in zip(kept, means.tolist(), strict=True):
+        found[index] = math.exp(mean)
+    return found

@@ -3,10 +3,13 @@
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from detox_core.errors import BadInput, DetoxError
+from detox_core.explain.attribution import Target
 from detox_core.explain.explanation import Explanation, explain
 from detox_core.explain.likelihood import Likelihood, likelihood
+from detox_core.explain.methods import METHODS
 from detox_core.models.loading import LoadedBase
 from detox_core.types import Comparison, Generation, Variant
 
@@ -40,37 +43,55 @@ def why(
     answer_of: str | None = None,
     on_phase: OnPhase = lambda _phase: None,
     stop: threading.Event | None = None,
+    method: str = "input_x_gradient",
+    target: Target = "probability",
 ) -> Why:
     """Explain the first reply of each variant, one variant after the other.
 
     Args:
         load: the base model of a variant, for example `Pool.get`.
-        on_phase: called with what is being done.
+        on_phase: called with what is being done: "explaining FT", then for each step "explaining FT: token 12 of 40"; methods that
+            take several tokens at once count passes.
         stop: when set, ends with InterruptedError.
+        method: any of `METHODS`; where it does not work with a model, `errors` says why.
 
     Raises:
-        BadInput: `answer_of` has no answer here.
+        BadInput: a method that is not there, or `answer_of` has no answer here.
         InterruptedError: stopped.
     """
     if answer_of is not None and not record.of(answer_of):
         raise BadInput(f"There is no answer of {answer_of!r} to explain.")
+    if method not in METHODS:
+        raise BadInput(f"There is no method {method!r}. Use {', '.join(METHODS)}.")
     now = Why(answer_of, {}, {}, {}, {}, {})
     for variant in record.variants:
-        on_phase(f"explaining {variant.label}")
+        doing = f"explaining {variant.label}"
+        on_phase(doing)
+        unit = "pass" if METHODS[method].ours else "token"
         try:
             reply = _reply(record, variant, answer_of)
             base = load(variant)
-            now.explanations[variant.id] = explain(base, variant, record.prompt, reply, stop=stop)
-            readers = [other for other in record.variants if other.base_key == variant.base_key and other.template == variant.template]
-            ids = base.tokenizer(base.render(record.prompt, variant.template), add_special_tokens=False)["input_ids"]
-            found = likelihood(base, [base.attach(reader.adapter) for reader in readers], ids, reply.tokens)
-            own = found.top[readers.index(variant)]
-            now.likelihoods[variant.id] = found
-            now.readers[variant.id] = tuple(reader.id for reader in readers)
-            now.alternatives[variant.id] = [[str(base.tokenizer.decode([token])) for token in place] for place in own.tolist()]
+            told = partial(_tell, on_phase, doing, unit)
+            now.explanations[variant.id] = explain(base, variant, record.prompt, reply, method, target, told, stop)
+            _read(now, record, variant, base, reply)
         except DetoxError as error:
             now.errors[variant.id] = str(error)
     return now
+
+
+def _read(now: Why, record: Comparison, variant: Variant, base: LoadedBase, reply: Generation) -> None:
+    """How likely the variants with the same base find the reply, and what this one would rather have written."""
+    readers = [other for other in record.variants if other.base_key == variant.base_key and other.template == variant.template]
+    ids = base.tokenizer(base.render(record.prompt, variant.template), add_special_tokens=False)["input_ids"]
+    found = likelihood(base, [base.attach(reader.adapter) for reader in readers], ids, reply.tokens)
+    own = found.top[readers.index(variant)]
+    now.likelihoods[variant.id] = found
+    now.readers[variant.id] = tuple(reader.id for reader in readers)
+    now.alternatives[variant.id] = [[str(base.tokenizer.decode([token])) for token in place] for place in own.tolist()]
+
+
+def _tell(on_phase: OnPhase, doing: str, unit: str, done: int, count: int) -> None:
+    on_phase(f"{doing}: {unit} {done} of {count}")
 
 
 def _reply(record: Comparison, variant: Variant, answer_of: str | None) -> Generation:

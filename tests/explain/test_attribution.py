@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from detox_core.errors import BadInput
+from detox_core.errors import BadInput, ModelError
 from detox_core.explain.attribution import PORTION, Reading, attribute, explainable
 from detox_core.explain.oracle import by_inseq
 from detox_core.models.loading import LoadedBase, load_base
@@ -103,3 +103,17 @@ def test_adapters_give_other_scores_and_failures_leave_nothing_behind(family):
         raise ZeroDivisionError
     assert (base.model.active_adapter, base.model.training, [p.requires_grad for p in base.model.parameters()]) == before
     assert attribute(base, Reading(names[0], PROMPT, ANSWER)) == pytest.approx(matrices[0], abs=1e-9)
+
+
+def test_model_without_gradients_is_a_sentence_and_left_as_it_was(loaded):
+    def cut(_module, arguments, options):
+        return arguments, {**options, "inputs_embeds": options["inputs_embeds"].detach()}
+
+    handle = loaded.model.register_forward_pre_hook(cut, with_kwargs=True)
+    before = [parameter.requires_grad for parameter in loaded.model.parameters()]
+    with pytest.raises(ModelError, match="take no gradient"):
+        attribute(loaded, READING)
+    handle.remove()
+    assert [parameter.requires_grad for parameter in loaded.model.parameters()] == before
+    assert not loaded.model.training
+    assert attribute(loaded, READING).any()

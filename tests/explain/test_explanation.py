@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from detox_core.explain.explanation import Explanation, explain, token_texts, word_units
+from detox_core.explain.explanation import Explanation, explain, sentence_units, token_texts, word_units
 from detox_core.generate import generate
 from detox_core.models.loading import load_base
 from detox_core.models.variants import FAMILY
@@ -48,7 +48,7 @@ def test_relative_entropy_lies_between_zero_and_one(explained):
 
 
 def test_words_keep_the_text_and_the_shares(explained):
-    texts, prompt_words, matrix = explained.words()
+    texts, prompt_words, _own, matrix = explained.merged()
     assert "".join(texts) == "".join(explained.pieces)
     assert matrix.shape == (len(texts), len(texts) - prompt_words)
     assert matrix.sum(0) == pytest.approx(np.ones(matrix.shape[1]), abs=1e-5)
@@ -58,6 +58,13 @@ def test_one_model_explains_the_answer_of_another(base):
     (reply,) = generate(base, PROMPT, [FAMILY[1]], Decoding(temperature=0, max_new_tokens=8))
     other = explain(base, FAMILY[0], PROMPT, reply)
     assert (other.variant, other.answer_of) == ("it", "ft")
+
+
+def test_contrast_is_with_the_likeliest_other_token(base):
+    (reply,) = generate(base, PROMPT, [FAMILY[0]], Decoding(temperature=0, max_new_tokens=4))
+    contrast = explain(base, FAMILY[0], PROMPT, reply, target="contrast")
+    assert contrast.matrix.sum(0) == pytest.approx(np.ones(4), abs=1e-5)
+    assert not np.allclose(contrast.matrix, explain(base, FAMILY[0], PROMPT, reply).matrix)
 
 
 @pytest.mark.parametrize("text", ["plain words", "na\u00efve caf\u00e9 \U0001f642 end", "  two  spaces\n"])
@@ -83,3 +90,18 @@ def test_every_architecture_is_explained(each_family):
 )
 def test_words_begin_at_spaces_signs_and_the_answer(pieces, prompt, units):
     assert word_units(pieces, prompt) == units
+
+
+def test_sentences_end_at_marks_and_the_chat_format_stands_apart():
+    pieces = ["<h>", " Hi", ".", " No", " way", "!", "\n<b>", " Mr", ".5", ' "A', '!"', " B"]
+    own = [False, True, True, True, True, True, False]
+    assert sentence_units(pieces, 7, own) == [0, 1, 1, 2, 2, 2, 3, 4, 4, 4, 4, 5]
+
+
+def test_merged_sentences_keep_shares_and_own_words():
+    matrix = np.array([[0.2, 0.1], [0.8, 0.1], [0, 0.8], [0, 0]])
+    explained = Explanation("v", "v", "m", "t", ("<h>", " Hi", " No.", " Yes"), 2, (False, True), matrix)
+    texts, prompt, own, merged = explained.merged("sentences")
+    assert (texts, prompt, own) == (["<h>", " Hi", " No.", " Yes"], 2, [False, True])
+    assert merged.sum(0) == pytest.approx([1, 1])
+    assert explained.merged("tokens")[0] == list(explained.pieces)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from detox_core.errors import BadInput
-from detox_core.explain.likelihood import ALTERNATIVES, likelihood
+from detox_core.explain.likelihood import ALTERNATIVES, likeliest_others, likelihood, perplexities
 from detox_core.generate import generate
 from detox_core.models.loading import load_base
 from detox_core.types import Decoding
@@ -59,3 +59,25 @@ def test_own_answer_has_the_log_probabilities_of_its_generation(family):
 def test_what_cannot_be_read_is_a_sentence(base, prompt, answer):
     with pytest.raises(BadInput, match="nothing to read|reads at most"):
         likelihood(base, [base.attach(None)], prompt, answer)
+
+
+def test_perplexity_in_a_padded_batch_is_that_of_each_answer_alone(base, each_family):
+    adapter = base.attach(each_family[1].adapter)
+    answers = [ANSWER, ANSWER[:3], ANSWER[2:4]]
+    found = perplexities(base, adapter, PROMPT, answers)
+    alone = [math.exp(-likelihood(base, [adapter], PROMPT, answer).logprobs.mean()) for answer in answers]
+    assert found == pytest.approx(alone, rel=1e-4)
+
+
+def test_answer_that_cannot_be_read_has_no_perplexity(base):
+    found = perplexities(base, "__base__", PROMPT, [[], ANSWER, [5] * base.context])
+    assert [math.isnan(value) for value in found] == [True, False, True]
+    assert all(math.isnan(value) for value in perplexities(base, "__base__", [], [ANSWER]))
+
+
+def test_likeliest_other_token_is_never_the_written_one(base, found):
+    top = [int(token) for token in found.top[0, :, 0]]
+    assert likeliest_others(base, "__base__", PROMPT, ANSWER) != tuple(ANSWER)
+    others = likeliest_others(base, "__base__", PROMPT, [top[0], *ANSWER[1:]])
+    assert others[0] == int(found.top[0, 0, 1])
+    assert others[0] != top[0]
