@@ -8,6 +8,8 @@ import streamlit as st
 
 from detox_core.demo import FOLDER, RECORDED
 from detox_core.figures.entropy import GROUPS, entropy_chart
+from detox_core.figures.events import events_chart
+from detox_core.measure.events import finding, sentence
 from pages.answers import theme
 
 METRICS = {
@@ -105,6 +107,44 @@ def show_entropy() -> None:
     st.code(command(result), language="bash")
 
 
+def show_events() -> None:
+    """The same answers cut around their toxic words; nothing where Figure 1 is not recorded, which says so itself."""
+    path = RECORDED / "explain.json"
+    if not path.is_file():
+        return
+    st.subheader("What happens around toxic words")
+    result = json.loads(path.read_text(encoding="utf-8"))
+    if "events" not in result:
+        st.info("The recorded answers were not searched for toxic words. Run: python -m training_jobs.recipes.record")
+        return
+    series = st.selectbox("Series", list(SERIES), key="event-series", format_func=lambda name: SERIES[name][0], width=420)
+    found, points = result["events"][series]["variants"], pd.DataFrame(result["events"][series]["points"])
+    if points.empty:
+        st.info(finding(found, series))
+        return
+    st.markdown(finding(found, series))
+    st.caption(
+        "Mean around the first token of every toxic word of the same answers, less the answer's own mean and the model's mean course, "
+        "with 95 % intervals. Grey: where 95 % of the means lie when the places of the toxic words are moved at random among the words of "
+        "their answer. p holds for all eleven places together (permutation test, Nichols & Holmes 2002), not for all models together."
+    )
+    tested = list(points["variant"].unique())
+    order = [entry["variant"] for entry in found]
+    for column, variant in zip(st.columns(len(tested)), tested, strict=True):
+        told = sentence(found[order.index(variant)], series)
+        column.plotly_chart(
+            events_chart(points, variant, f"difference, {SERIES[series][1]}", order.index(variant), theme()),
+            alt=f"{SERIES[series][0]} of {variant.upper()} from five tokens before to five after: {told}. The table has the values.",
+            config={"displaylogo": False, "toImageButtonOptions": {"format": "svg", "filename": f"detox-lens-events-{series}-{variant}"}},
+            key=f"events-{variant}",
+        )
+    with st.expander("As a table"):
+        st.dataframe(points, hide_index=True)
+    csv = points.to_csv(index=False)
+    st.download_button("CSV", csv, f"events-{series}.csv", "text/csv", icon=":material/download:", key="csv-events")
+    st.caption("It comes with the command above.")
+
+
 def command(result: dict[str, Any]) -> str:
     """The command behind a recorded `explain` document."""
     return f"python -m detox_core explain --dataset {result['dataset']} --variants it,ft,rl --seed {result['seed']} --json"
@@ -116,6 +156,7 @@ def main() -> None:
     )
     show_toxicity()
     show_entropy()
+    show_events()
 
 
 main()

@@ -115,7 +115,8 @@ def test_explain_goes_on_where_it_stopped(capsys, tmp_path):
     first = run_json(capsys, "explain", "--dataset", "demo", "--variants", "it,ft", "--limit", "10", "--out", out)
     again = run_json(capsys, "explain", "--dataset", "demo", "--variants", "it,ft", "--limit", "12", "--out", out)
     assert (first["prompts"], again["prompts"]) == (10, 12)
-    assert set(again["steps"]) == {"entropy", "relative", "dependence"}
+    assert set(again["steps"]) == set(again["events"]) == {"entropy", "relative", "dependence"}
+    assert [found["variant"] for found in again["events"]["entropy"]["variants"]] == ["it", "ft"]
     assert len((tmp_path / "explain.jsonl").read_text(encoding="utf-8").splitlines()) == 1 + 2 * 12
 
 

@@ -16,3 +16,9 @@ def toxicity_color(value: float, theme: str = "light") -> str:
     """The colour of a score in [0, 1]."""
     ramp = RAMPS[theme]
     return ramp[min(int(value * len(ramp)), len(ramp) - 1)]
+
+
+def pale(color: str) -> str:
+    """The colour of a band around a line."""
+    red, green, blue = (int(color[at : at + 2], 16) for at in (1, 3, 5))
+    return f"rgba({red}, {green}, {blue}, 0.18)"

@@ -3,7 +3,7 @@
 import pandas as pd
 import plotly.graph_objects as go
 
-from detox_core.figures.colors import COLORS
+from detox_core.figures.colors import COLORS, pale
 from detox_core.figures.steps import DASHES
 
 GROUPS = {"eliciting": "Toxic-eliciting prompts", "rest": "All other prompts"}
@@ -24,7 +24,7 @@ def entropy_chart(points: pd.DataFrame, group: str, axis: str, theme: str = "lig
         color, label = COLORS[theme][row % 6], str(variant).upper()
         band = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "showlegend": False}
         figure.add_scatter(x=mine["step"] + 1, y=mine["high"], **band)
-        figure.add_scatter(x=mine["step"] + 1, y=mine["low"], fill="tonexty", fillcolor=_pale(color), **band)
+        figure.add_scatter(x=mine["step"] + 1, y=mine["low"], fill="tonexty", fillcolor=pale(color), **band)
         figure.add_scatter(
             x=mine["step"] + 1,
             y=mine["mean"],
@@ -43,8 +43,3 @@ def entropy_chart(points: pd.DataFrame, group: str, axis: str, theme: str = "lig
         yaxis={"title": axis, "range": [points["low"].min(), points["high"].max()]},
     )
     return figure
-
-
-def _pale(color: str) -> str:
-    red, green, blue = (int(color[at : at + 2], 16) for at in (1, 3, 5))
-    return f"rgba({red}, {green}, {blue}, 0.18)"

@@ -7,7 +7,8 @@ import pytest
 
 from detox_core.errors import BadInput
 from detox_core.measure.entropy import LEAST, by_step, explain_many
-from detox_core.types import Prompt
+from detox_core.score.spans import WORDS
+from detox_core.types import Prompt, Span
 
 PROMPTS = [Prompt(str(number), f"prompt {number}") for number in range(3)]
 
@@ -22,6 +23,31 @@ def test_a_line_per_prompt_and_variant_with_a_value_per_token(tmp_path, family, 
     for row in rows:
         assert len(row["entropy"]) == len(row["relative"]) == len(row["dependence"])
         assert all(0 <= value <= 1 for value in row["relative"])
+        assert set(row["toxic"]) <= set(row["words"]) <= set(range(len(row["entropy"])))
+        assert row["words"] == sorted(row["words"])
+
+
+def test_toxic_words_are_known_by_the_token_they_begin_in(tmp_path, family, fake_scorer, monkeypatch):
+    def longest(text, scorer):
+        found = max(WORDS.finditer(text), key=lambda match: len(match[0]), default=None)
+        return (Span(found.start(), found.end(), 1.0),) if found else ()
+
+    monkeypatch.setattr("detox_core.measure.entropy.toxic_spans", longest)
+    rows = run(tmp_path / "e.jsonl", family, fake_scorer, PROMPTS[:1])
+    for row in rows:
+        starts = [match.start() for match in WORDS.finditer(row["text"])]
+        assert len(row["toxic"]) == (1 if starts else 0)
+        assert len(row["words"]) <= len(starts)
+
+
+def test_file_without_toxic_words_is_refused(tmp_path, family, fake_scorer):
+    path = tmp_path / "e.jsonl"
+    run(path, family, fake_scorer, PROMPTS[:1])
+    header, rest = path.read_text(encoding="utf-8").split("\n", 1)
+    settings = {key: value for key, value in json.loads(header).items() if key != "version"}
+    path.write_text(json.dumps(settings) + "\n" + rest, encoding="utf-8")
+    with pytest.raises(BadInput, match="made with other settings"):
+        run(path, family, fake_scorer, PROMPTS[:1])
 
 
 @pytest.mark.parametrize("cut", [10, 200, 500, 1000])

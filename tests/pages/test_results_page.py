@@ -1,14 +1,19 @@
 """The Results page as a person meets it."""
 
 import json
+from pathlib import Path
 
-from detox_core.demo import FOLDER
+import pytest
+
+from detox_core.demo import FOLDER, RECORDED
+from detox_core.measure.events import around_events
 
 
 def test_recorded_results_are_shown_with_their_commands(open_page):
     app = open_page("results.py")
     assert not app.exception
-    assert not app.info
+    searched = "events" in json.loads((RECORDED / "explain.json").read_text(encoding="utf-8"))
+    assert searched == (not app.info)
     commands = "\n".join(code.value for code in app.code)
     assert "training_jobs.recipes.evaluate" in commands
     assert "detox_core explain --dataset demo" in commands
@@ -27,3 +32,54 @@ def test_every_series_can_be_chosen(open_page):
     for series in ("entropy", "dependence", "relative"):
         app.selectbox(key="series").set_value(series).run()
         assert not app.exception
+
+
+@pytest.fixture
+def record_events(monkeypatch, tmp_path):
+    """Let the page find other events than the recorded ones; None = a file made before there were any."""
+
+    def record(events: dict | None) -> Path:
+        document = json.loads((RECORDED / "explain.json").read_text(encoding="utf-8"))
+        document.pop("events", None)
+        if events is not None:
+            document["events"] = dict.fromkeys(("entropy", "relative", "dependence"), events)
+        (tmp_path / "explain.json").write_text(json.dumps(document), encoding="utf-8")
+        monkeypatch.setattr("detox_core.demo.RECORDED", tmp_path)
+        return tmp_path
+
+    return record
+
+
+def answers(variant: str, size: float, count: int = 24) -> list[dict]:
+    """An answer of twelve words each, with one value that differs, at the toxic word."""
+    places = [number % 12 for number in range(count)]
+    words = list(range(12))
+    return [{"variant": variant, "entropy": [size * (at == p) for at in words], "words": words, "toxic": [p]} for p in places]
+
+
+def test_what_happens_around_toxic_words_is_told_drawn_and_tabled(open_page, record_events):
+    events = around_events(answers("it", -1) + answers("ft", -1, 5) + answers("rl", -2), "entropy", draws=100)
+    record_events(events)
+    app = open_page("results.py")
+    assert not app.exception
+    assert not app.info
+    assert "What happens around toxic words" in [heading.value for heading in app.subheader]
+    (told,) = [text.value for text in app.markdown if text.value.startswith("Around toxic words")]
+    assert "in IT (" in told
+    assert "lower at the word itself" in told
+    assert told.endswith("there are too few toxic words of FT (5).")
+    table = app.dataframe[-1].value
+    assert list(table["variant"].unique()) == ["it", "rl"]
+    assert len(table) == len(events["points"])
+    for series in ("entropy", "dependence"):
+        app.selectbox(key="event-series").set_value(series).run()
+        assert not app.exception
+
+
+@pytest.mark.parametrize(("events", "said"), [(None, "not searched for toxic words"), ("few", "No model wrote enough toxic words")])
+def test_missing_or_too_few_toxic_words_are_said(open_page, record_events, events, said):
+    record_events(events and around_events(answers("it", -1, 5), "entropy"))
+    app = open_page("results.py")
+    assert not app.exception
+    (info,) = app.info
+    assert said in info.value

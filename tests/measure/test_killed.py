@@ -1,0 +1,33 @@
+"""A bulk explanation loses nothing and repeats nothing, however often it is killed."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+KILLS, TEARS = 20, 6
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_run_killed_many_times_ends_with_the_same_rows(tmp_path, family):
+    variants = json.dumps([asdict(variant) for variant in family[:2]])
+    done = subprocess.run(
+        [sys.executable, str(Path(__file__).with_name("killed.py")), str(tmp_path), variants, str(KILLS), str(TEARS)],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert told["kept"] > 0, "no kill came between two prompts, so nothing was resumed"
+    files = [tmp_path / "whole.jsonl", *(tmp_path / f"{number}.jsonl" for number in range(1, told["runs"] + 1))]
+    rows = [[json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()[1:]] for path in files]
+    assert [(row["id"], row["variant"]) for row in rows[0]] == [(str(n), v.id) for n in range(4) for v in family[:2]]
+    assert all(lines == rows[0] for lines in rows)
