@@ -10,6 +10,7 @@ from itertools import groupby
 
 from detox_core.errors import DetoxError
 from detox_core.generate import generate
+from detox_core.measure.quality import assess
 from detox_core.models.checking import first_line
 from detox_core.models.loading import LoadedBase, load_base
 from detox_core.request import Request, new_comparison
@@ -73,25 +74,28 @@ def compare(
     now = new_comparison(request)
     on_progress(now, "loading the scorer")
     scorer = get_scorer(request.scorer)
-    now = replace(now, prompt_score=scorer.score([now.prompt])[0], prompt_spans=_spans(now.prompt, scorer))
+    now = replace(now, prompt_score=scorer.score([now.prompt])[0], prompt_spans=toxic_spans(now.prompt, scorer))
     for _, members in groupby(sorted(request.variants, key=lambda v: str(v.base_key)), key=lambda v: v.base_key):
         now = _answer(now, list(members), pool, on_progress, stop or threading.Event())
     on_progress(now, "scoring")
     order = [variant.id for variant in request.variants]
     generations = sorted(now.generations, key=lambda g: (order.index(g.variant), g.sample))
-    return replace(now, generations=tuple(judge(generations, scorer)))
+    reference = next((variant for variant in request.variants if variant.id == "it"), request.variants[0])
+    judged = assess(now.prompt, judge(generations, scorer), reference, pool.bases.get(reference.base_key))
+    return replace(now, generations=tuple(judged))
 
 
 def judge(generations: Sequence[Generation], scorer: Scorer) -> list[Generation]:
     """The same generations with scores, and with the words that carry them."""
     scores = scorer.score([generation.text for generation in generations])
     return [
-        replace(generation, score=score, spans=_spans(generation.text, scorer) if generation.sample < SAMPLES_WITH_SPANS else ())
+        replace(generation, score=score, spans=toxic_spans(generation.text, scorer) if generation.sample < SAMPLES_WITH_SPANS else ())
         for generation, score in zip(generations, scores, strict=True)
     ]
 
 
-def _spans(text: str, scorer: Scorer) -> tuple[Span, ...]:
+def toxic_spans(text: str, scorer: Scorer) -> tuple[Span, ...]:
+    """The toxic words of a text; none are looked for with a scorer that is too slow for it."""
     # Perspective allows one request a second: the words of one reply would take half a minute.
     return () if scorer.id == "perspective" else toxic_words(text, scorer)
 

@@ -121,6 +121,21 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
+class Quality:
+    """Whether a reply is an answer at all, whatever its toxicity.
+
+    Attributes:
+        similarity: cosine of prompt and reply by a sentence encoder, -1 to 1; NaN = empty.
+        perplexity: exp of the mean negative log-probability of the reply's tokens under the comparison's untuned model; NaN = not read.
+        problem: why it is none, for example "repeats itself"; None = nothing found.
+    """
+
+    similarity: float
+    perplexity: float
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Generation:
     """One reply of one variant.
 
@@ -140,6 +155,7 @@ class Generation:
     seconds: float = 0.0
     score: Score | None = None
     spans: tuple[Span, ...] = ()
+    quality: Quality | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,8 +221,15 @@ def _score(data: dict[str, Any] | None) -> Score | None:
     return Score(**{**data, "value": math.nan if data["value"] is None else data["value"]})
 
 
+def _quality(data: dict[str, Any] | None) -> Quality | None:
+    if data is None:
+        return None
+    similarity, perplexity = (math.nan if data[name] is None else data[name] for name in ("similarity", "perplexity"))
+    return Quality(similarity, perplexity, data["problem"])
+
+
 def _generation(data: dict[str, Any]) -> Generation:
-    generation = Generation(**{**data, "score": _score(data["score"])})
+    generation = Generation(**{**data, "score": _score(data["score"]), "quality": _quality(data.get("quality"))})
     return replace(
         generation,
         tokens=tuple(generation.tokens),

@@ -1,4 +1,4 @@
-"""Why: the views of a finished comparison that look into the models. Asks the engine once per comparison and answer."""
+"""Why: the views of a finished comparison that look into the models. The engine is asked by `explaining`."""
 
 import math
 from typing import Any
@@ -6,20 +6,19 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from detox_core.explain.methods import METHODS
+from detox_core.figures.matrix import LONGEST, matrix_chart
 from detox_core.figures.steps import MEASURES, steps_chart, steps_frame
-from detox_core.service import Job
 from detox_core.types import Comparison
 from pages.answers import theme
-from pages.engine import service
+from pages.explaining import USUAL, explanation, how_explained
 from pages.heatmap import heatmap_data, show_heatmap
 from pages.samples import show_samples
 from pages.text import literal
 
 state = st.session_state
-TICK = 0.2
 OWN = "own"
 VIEWS = {"answers": "Answers", "why": "Why these words", "uncertainty": "Token by token"}
-KEPT = 12  # explanations remembered for a visitor
 
 
 def show_views(record: Comparison) -> None:
@@ -49,21 +48,22 @@ def show_views(record: Comparison) -> None:
             help="On one and the same answer, the models differ in how they read it, not in what they read.",
         )
         options = _why_options(answer_of) if view == "why" else _step_options()
-    found = _explanation(record, None if answer_of == OWN else answer_of)
+    method, target = how_explained() if view == "why" else USUAL
+    found = explanation(record, None if answer_of == OWN else answer_of, method, target)
     if found is None:
         return
     if view == "why":
-        _show_why(record, found, **options)
+        _show_why(record, found, method, **options)
     else:
         _show_steps(record, found, **options)
 
 
-def _why_options(answer_of: str) -> dict[str, bool]:
-    words = st.segmented_control("Units", ("words", "tokens"), key="units", default="words", required=True) == "words"
+def _why_options(answer_of: str) -> dict[str, Any]:
+    unit = st.segmented_control("Units", ("words", "tokens", "sentences"), key="units", default="words", required=True)
     difference = st.toggle(
         "Difference to the first model", key="difference", disabled=answer_of == OWN, help="Only on one and the same answer."
     )
-    return {"words": words, "difference": difference and answer_of != OWN}
+    return {"unit": unit, "difference": difference and answer_of != OWN}
 
 
 def _step_options() -> dict[str, Any]:
@@ -71,56 +71,39 @@ def _step_options() -> dict[str, Any]:
     return {"measure": measure}
 
 
-def _explanation(record: Comparison, answer_of: str | None) -> Any:
-    """The explanation, if it is there; otherwise it is asked for and its progress shown."""
-    kept: dict[tuple[str, str | None], Any] = state.setdefault("explanations", {})
-    key = (record.id, answer_of)
-    if key in kept:
-        return kept[key]
-    running: tuple[tuple, Job] | None = state.get("why_job")
-    if running is None or running[0] != key:
-        if running:
-            service().stop(running[1])
-
-        def task(pool: Any, on_phase: Any, stop: Any) -> Any:
-            from detox_core.explain.why import why
-
-            return why(record, pool.get, answer_of, on_phase, stop)
-
-        state.why_job = (key, service().run(task))
-    job = state.why_job[1]
-    if job.active:
-        st.fragment(_watch, run_every=TICK)(job)
-        return None
-    if job.state == "failed":
-        st.error(literal(job.error or "The explanation failed."), icon=":material/error:")
-        return None
-    state.pop("why_job")
-    while len(kept) >= KEPT:
-        kept.pop(next(iter(kept)))
-    kept[key] = job.result
-    return job.result
-
-
-def _watch(job: Job) -> None:
-    job.watch()
-    place = service().position(job)
-    told = f"You are number {place + 1} in line." if place else f"{job.phase[:1].upper()}{job.phase[1:]} ..."
-    st.caption(literal(told))
-    if not job.active:
-        st.rerun(scope="app")
-
-
-def _show_why(record: Comparison, found: Any, *, words: bool, difference: bool) -> None:
+def _show_why(record: Comparison, found: Any, method: str, *, unit: str, difference: bool) -> None:
+    card = METHODS[method]
     st.caption(
-        "How strongly the probability of each answer word hangs on the words before it: gradient times embedding, L2 norm, scaled to 1 per "
-        "word (Scalena et al. 2023). It shows sensitivity, not reasons. Pale words belong to the chat format."
+        f"{card.measures} Scaled to 1 per answer word. **What it does not show:** {card.misses} "
+        "It shows what the model is sensitive to, not its reasons. Pale words belong to the chat format."
     )
-    show_heatmap(record, found, theme(), words=words, difference=difference, blur=state.blur)
+    show_heatmap(record, found, theme(), unit=unit, difference=difference, blur=state.blur)
+    data = heatmap_data(record, found, theme(), unit=unit)
     with st.expander("As a table"):
         if state.blur:
             st.caption("Toxic words are left out while they are blurred.")
-        st.dataframe(pd.DataFrame(influences(heatmap_data(record, found, theme(), words=words), blur=state.blur)), hide_index=True)
+        st.dataframe(pd.DataFrame(influences(data, blur=state.blur)), hide_index=True)
+    with st.expander("As a matrix"):
+        _show_matrix([row for row in data["rows"] if "error" not in row])
+
+
+def _show_matrix(rows: list[dict[str, Any]]) -> None:
+    if not rows:
+        st.caption("No model could be explained.")
+        return
+    labels = [row["label"] for row in rows]
+    if state.get("matrix_of") not in labels:
+        state.matrix_of = labels[0]
+    label = st.segmented_control("Model", labels, key="matrix_of", required=True, label_visibility="collapsed")
+    row = next(row for row in rows if row["label"] == label)
+    names = shown_words(row, blur=state.blur)
+    st.plotly_chart(
+        matrix_chart(names, row["prompt"], row["matrix"]),
+        alt=f"Attribution of every answer word of {label} to every word before it. The table above has the largest shares.",
+        config={"displayModeBar": False},
+    )
+    if len(names) - row["prompt"] > LONGEST or row["prompt"] > LONGEST // 2:
+        st.caption(f"At most {LONGEST} words are shown each way: the end of the prompt, and the beginning of the answer.")
 
 
 def influences(data: dict[str, Any], *, blur: bool = False) -> list[dict[str, Any]]:
@@ -129,7 +112,7 @@ def influences(data: dict[str, Any], *, blur: bool = False) -> list[dict[str, An
     for row in data["rows"]:
         if "error" in row:
             continue
-        names = ["..." if blur and toxic else text.strip() or "(space)" for text, toxic in zip(row["words"], row["toxic"], strict=True)]
+        names = shown_words(row, blur=blur)
         for column, name in enumerate(names[row["prompt"] :]):
             shares = [line[column] for line in row["matrix"]]
             most = sorted(range(len(shares)), key=lambda at: -shares[at])[:3]
@@ -144,6 +127,11 @@ def influences(data: dict[str, Any], *, blur: bool = False) -> list[dict[str, An
     return rows
 
 
+def shown_words(row: dict[str, Any], *, blur: bool) -> list[str]:
+    """The words of a row of `heatmap_data`, as they may be shown."""
+    return ["..." if blur and toxic else text.strip() or "(space)" for text, toxic in zip(row["words"], row["toxic"], strict=True)]
+
+
 def _show_steps(record: Comparison, found: Any, *, measure: str) -> None:
     about = MEASURES[measure]
     st.caption(about.about)
@@ -154,14 +142,26 @@ def _show_steps(record: Comparison, found: Any, *, measure: str) -> None:
     means = frame.groupby("variant", sort=False)["value"].mean()
     summary = "; ".join(f"{label} {value:.2f}" for label, value in means.items())
     st.plotly_chart(
-        steps_chart(frame, about.axis, theme()), alt=f"{about.label} per answer token. Means: {summary}.", config={"displayModeBar": False}
+        steps_chart(frame, about.axis, theme(), min(state.get("step", 1), int(frame["token"].max()))),
+        alt=f"{about.label} per answer token. Means: {summary}.",
+        config={"displayModeBar": False},
+        key="steps_chart",
+        on_select=_pick_step,
+        selection_mode="points",
     )
-    st.caption(f"Mean over the answer: {summary}.")
+    toxic = " Diamonds are toxic words." if frame["toxic"].any() else ""
+    st.caption(f"Mean over the answer: {summary}.{toxic} A click on a point shows below what else could have come there.")
     if measure == "logprob" and found.answer_of:
         st.markdown(literal(whole_answer(record, found)))
     _show_alternatives(record, found)
     with st.expander("As a table"):
         st.dataframe(frame, hide_index=True)
+
+
+def _pick_step() -> None:
+    points = state.steps_chart.selection.points
+    if points:
+        state.step = int(points[0]["x"])
 
 
 def whole_answer(record: Comparison, found: Any) -> str:

@@ -5,36 +5,13 @@ the prompt itself. Such replies get the lowest reward there is, so they never pa
 """
 
 import math
-import re
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 from typing import Any
 
 from detox_core.score import Scorer
-from detox_core.score.unscorable import unscorable
+from detox_core.score.evasion import evasion
 
 LIMIT = 4.0  # log-odds beyond which nothing more is gained or lost: 98 %
-LEAST_WORDS = 4
-LEAST_DISTINCT = 0.7  # of a reply's pairs of neighbouring words
-MOST_COPIED = 0.7  # of a reply's pairs of neighbouring words, from the prompt
-
-
-def hack(prompt: str, reply: str) -> str | None:
-    """How a reply avoids being judged; None if it does not."""
-    reason = unscorable(reply)
-    if reason:
-        return reason
-    words = _words(reply)
-    if len(words) < LEAST_WORDS:
-        return "too short"
-    pairs = list(pairwise(words))
-    if len(set(pairs)) < LEAST_DISTINCT * len(pairs):
-        return "repeats itself"
-    asked = _words(prompt)
-    known = set(pairwise(asked))
-    if sum(pair in known for pair in pairs) > MOST_COPIED * len(pairs):
-        return "copies the prompt"
-    return None
 
 
 def not_toxic(prompts: Sequence[str], replies: Sequence[str], scorer: Scorer) -> tuple[list[float], list[str | None]]:
@@ -46,7 +23,7 @@ def not_toxic(prompts: Sequence[str], replies: Sequence[str], scorer: Scorer) ->
     Returns:
         One reward per reply, and how it avoids being judged (None if it does not; the others get -4).
     """
-    hacks = [hack(prompt, reply) for prompt, reply in zip(prompts, replies, strict=True)]
+    hacks = [evasion(prompt, reply) for prompt, reply in zip(prompts, replies, strict=True)]
     rewards = []
     for score, found in zip(scorer.score([reply.strip() for reply in replies]), hacks, strict=True):
         worst = max(score.value, score.attributes.get("HATE", 0.0))
@@ -67,10 +44,6 @@ def as_reward_function(scorer: Callable[[], Scorer]) -> Callable[..., list[float
         return list(rewards)
 
     return not_toxic_reward
-
-
-def _words(text: str) -> list[str]:
-    return re.findall(r"[\w'-]+", text.lower())
 
 
 def _log_odds_against(probability: float) -> float:

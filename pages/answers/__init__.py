@@ -1,12 +1,13 @@
 """The prompt and its answers as cards: turns a Comparison into plain data and draws it. Text stays text, never HTML."""
 
+import math
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
 from detox_core.figures.colors import COLORS, toxicity_color
-from detox_core.types import BUCKETS, Comparison, Generation, Score, Span, Variant, bucket
+from detox_core.types import BUCKETS, Comparison, Generation, Quality, Score, Span, Variant, bucket
 
 FOLDER = Path(__file__).parent
 FINISHES = {"eos": "complete", "turn": "complete", "length": "cut off at the length limit", "stopped": "stopped"}
@@ -79,13 +80,25 @@ def _column(comparison: Comparison, variant: Variant, index: int, theme: str, wr
 def _reply(reply: Generation, comparison: Comparison, first: Variant, theme: str) -> dict[str, Any]:
     rate = len(reply.tokens) / reply.seconds if reply.seconds else 0
     foot = f"{len(reply.tokens)} tokens, {reply.seconds:.1f} s, {rate:.0f} tokens/s, {FINISHES[reply.finish]}" if reply.score else ""
+    quality = reply.quality
     return {
         "parts": parts(reply.text, reply.spans),
         "judged": reply.score is not None and (bool(reply.spans) or not reply.score.value > BUCKETS[0][1]),
         "score": score_data(reply.score, theme),
         "change": change(reply, comparison, first),
         "foot": foot,
+        "fit": fit(quality, first.label) if quality else "",
+        "problem": f"Perhaps no answer: {quality.problem}." if quality and quality.problem else "",
     }
+
+
+def fit(quality: Quality, reference: str) -> str:
+    """How near a reply is to its prompt, and how likely to the untuned model; only what is known."""
+    parts = [
+        "" if math.isnan(quality.similarity) else f"similarity to the prompt {quality.similarity:.2f}",
+        "" if math.isnan(quality.perplexity) else f"perplexity under {reference} {quality.perplexity:.0f}",
+    ]
+    return ", ".join(part for part in parts if part).replace("-", "\N{MINUS SIGN}")
 
 
 def change(reply: Generation, comparison: Comparison, first: Variant) -> str:

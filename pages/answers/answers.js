@@ -43,6 +43,12 @@ function card(column, data) {
   const text = words(first ?? { parts: [] }, data.blur);
   text.classList.toggle("caret", column.writing);
   made.append(text, meter(first?.score, `Toxicity of ${column.label}`, first?.change));
+  if (first?.problem) made.append(element("div", "problem", first.problem));
+  if (first?.fit) {
+    const fit = element("div", "foot", first.fit);
+    fit.title = "Similarity: cosine of sentence vectors, 1 = the same meaning. Perplexity: how surprising the untuned model finds the words; very high = hardly a sentence.";
+    made.append(fit);
+  }
   if (first?.foot) made.append(element("div", "foot", first.foot));
   if (others.length) made.append(more(others, data.blur));
   return made;

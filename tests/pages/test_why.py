@@ -1,5 +1,6 @@
 """What the views into the models are given to draw, and how a person meets them."""
 
+import math
 import time
 from dataclasses import replace
 
@@ -8,11 +9,13 @@ import pytest
 
 from detox_core.explain.explanation import Explanation
 from detox_core.explain.likelihood import Likelihood
+from detox_core.explain.methods import METHODS
 from detox_core.explain.why import Why
-from detox_core.figures.steps import MEASURES, steps_chart, steps_frame
+from detox_core.figures.matrix import LONGEST, matrix_chart
+from detox_core.figures.steps import MEASURES, marked, steps_chart, steps_frame
 from detox_core.store import recorded
 from detox_core.types import Comparison, Decoding, Generation, Span, Variant
-from pages.heatmap import first_word, heatmap_data, marked
+from pages.heatmap import first_word, heatmap_data
 from pages.why import influences, whole_answer
 
 VARIANTS = (Variant("it", "IT", "b"), Variant("ft", "FT", "b"))
@@ -33,7 +36,7 @@ def test_rows_carry_words_shares_and_errors():
 
 
 def test_words_of_the_chat_format_are_not_the_persons_own():
-    row = heatmap_data(RECORD, FOUND, "light", words=False)["rows"][0]
+    row = heatmap_data(RECORD, FOUND, "light", unit="tokens")["rows"][0]
     assert (row["words"], row["prompt"], row["own"]) == (["<h>", "Hi", "No", " way"], 2, [False, True])
 
 
@@ -55,12 +58,12 @@ def test_words_that_share_a_letter_with_a_span_are_marked():
 
 
 def test_blurred_words_are_not_in_the_table():
-    data = heatmap_data(replace(RECORD, prompt_spans=(Span(0, 2, 1.0),)), FOUND, "light", words=False)
+    data = heatmap_data(replace(RECORD, prompt_spans=(Span(0, 2, 1.0),)), FOUND, "light", unit="tokens")
     assert influences(data, blur=True)[1]["most weight"] == "<h> 0.50, No 0.40, ... 0.10"
 
 
 def test_table_names_the_largest_shares():
-    rows = influences(heatmap_data(RECORD, FOUND, "light", words=False))
+    rows = influences(heatmap_data(RECORD, FOUND, "light", unit="tokens"))
     assert [row["answer word"] for row in rows] == ["No", "way"]
     assert rows[0]["share on the prompt"] == pytest.approx(1)
     assert rows[1]["most weight"] == "<h> 0.50, No 0.40, Hi 0.10"
@@ -80,10 +83,42 @@ def test_whole_answer_is_the_sum_and_its_distance_from_the_writer():
 
 
 @pytest.mark.parametrize("measure", MEASURES)
-def test_every_measure_is_drawn(measure):
-    figure = steps_chart(steps_frame(RECORD, FOUND, measure), MEASURES[measure].axis)
+def test_every_measure_is_drawn_on_one_answer(measure):
+    figure = steps_chart(steps_frame(RECORD, replace(FOUND, answer_of="it"), measure), MEASURES[measure].axis)
     assert len(figure.data) == 1
     assert figure.layout.yaxis.title.text == MEASURES[measure].axis
+
+
+def test_reading_of_the_prompt_is_compared_on_one_answer_only():
+    assert steps_frame(RECORD, FOUND, "reading").empty
+    assert steps_frame(RECORD, replace(FOUND, answer_of="it"), "reading")["value"].tolist() == [0, 0]
+
+
+def test_effective_tokens_are_two_to_the_entropy():
+    entropy = -(0.25 * math.log2(0.25) + 0.75 * math.log2(0.75))
+    assert steps_frame(RECORD, FOUND, "effective")["value"].tolist()[0] == pytest.approx(2**entropy)
+
+
+def test_toxic_words_and_the_chosen_token_are_marked_in_the_chart():
+    record = replace(RECORD, generations=(replace(RECORD.generations[0], spans=(Span(3, 6, 1.0),)),))
+    figure = steps_chart(steps_frame(record, FOUND, "dependence"), "axis", chosen=2)
+    assert list(figure.data[0].marker.symbol) == ["circle", "diamond"]
+    assert figure.layout.shapes[0].x0 == 2
+
+
+def test_matrix_shows_what_comes_before_each_answer_word():
+    figure = matrix_chart(["a", "b", " c", " d"], 2, [[0.25, 0.5], [0.75, 0.1], [0.0, 0.4], [0.0, 0.0]])
+    assert (list(figure.data[0].x), list(figure.data[0].y)) == (["3 c", "4 d"], ["1 a", "2 b", "3 c"])
+    assert [list(line) for line in figure.data[0].z] == [[0.25, 0.5], [0.75, 0.1], [None, 0.4]]
+
+
+@pytest.mark.parametrize(("prompt", "answer"), [(1, 1), (60, 60), (3, 100), (100, 3), (25, 15)])
+def test_matrix_stays_readable(prompt, answer):
+    words = prompt + answer
+    figure = matrix_chart(["w"] * words, prompt, [[0.1] * answer for _ in range(words)])
+    assert 1 <= len(figure.data[0].x) <= LONGEST
+    assert 1 <= len(figure.data[0].y) <= LONGEST
+    assert len({*figure.data[0].x, *figure.data[0].y}) <= words
 
 
 def finished(app):
@@ -104,6 +139,22 @@ def test_why_explains_the_shown_comparison(open_page):
     table = app.dataframe[0].value
     assert set(table["model"]) == {"IT", "FT", "RL"}
     assert table["share on the prompt"].between(0, 1.001).all()
+
+
+def test_another_method_and_target_explain_anew(open_page):
+    app = open_page("compare.py", x=next(iter(recorded())))
+    app.segmented_control(key="view").set_value("why").run()
+    finished(app)
+    usual = app.dataframe[0].value["share on the prompt"]
+    app.selectbox(key="target").set_value("contrast").run()
+    finished(app)
+    assert not app.dataframe[0].value["share on the prompt"].equals(usual)
+    app.selectbox(key="method").set_value("attention").run()
+    finished(app)
+    assert not app.exception
+    assert not app.error
+    assert app.selectbox(key="target").disabled
+    assert METHODS["attention"].misses in "\n".join(caption.value for caption in app.caption)
 
 
 def test_token_by_token_shows_a_chart_and_alternatives_for_one_answer(open_page):

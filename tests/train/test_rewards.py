@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import pytest
 
 from detox_core.score import get_scorer
-from detox_core.train.rewards import LIMIT, as_reward_function, hack, not_toxic
+from detox_core.score.evasion import evasion
+from detox_core.train.rewards import LIMIT, as_reward_function, not_toxic
 from detox_core.types import Score
 
 PROMPT = "Women are too emotional to lead a company."
@@ -36,7 +37,7 @@ class Fixed:
 
 @pytest.mark.parametrize(("reply", "how"), HACKS.items())
 def test_every_way_around_the_scorer_is_named_and_pays_the_least(reply, how):
-    assert hack(PROMPT, reply) == how
+    assert evasion(PROMPT, reply) == how
     assert not_toxic([PROMPT], [reply], Fixed(0.0001)) == ([-LIMIT], [how])
 
 
@@ -47,7 +48,7 @@ def test_the_local_scorer_alone_would_pay_for_repetition():
 
 @pytest.mark.parametrize("reply", [ANSWER, "I would rather talk about something else.", "That is a really, really old idea."])
 def test_an_answer_is_no_hack(reply):
-    assert hack(PROMPT, reply) is None
+    assert evasion(PROMPT, reply) is None
 
 
 def test_reward_is_the_log_odds_against_toxicity():
