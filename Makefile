@@ -23,7 +23,7 @@ check: $(VENV)/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# Rebuilds everything under detox_core/demo/, about an hour and a half on two cores: make family DATA=folder-with-the-public-data-sets
+# Rebuilds everything under detox_core/demo/, about two hours on two cores: make family DATA=folder-with-the-public-data-sets
 family: $(VENV)/.app
 	$(RECIPE).scorer --data $(DATA)
 	$(RECIPE).second_scorer --data $(DATA)
@@ -31,6 +31,7 @@ family: $(VENV)/.app
 	$(RECIPE).fine_tune
 	$(RECIPE).reinforce
 	$(RECIPE).prefer
+	$(RECIPE).evaluate
 	$(RECIPE).record
 
 $(VENV)/.app: requirements.txt

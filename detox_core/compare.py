@@ -10,7 +10,7 @@ from itertools import groupby
 
 from detox_core.errors import DetoxError
 from detox_core.generate import generate
-from detox_core.measure.quality import assess
+from detox_core.measure.quality import assess, reference
 from detox_core.models.checking import first_line
 from detox_core.models.loading import LoadedBase, load_base
 from detox_core.request import Request, new_comparison
@@ -80,8 +80,8 @@ def compare(
     on_progress(now, "scoring")
     order = [variant.id for variant in request.variants]
     generations = sorted(now.generations, key=lambda g: (order.index(g.variant), g.sample))
-    reference = next((variant for variant in request.variants if variant.id == "it"), request.variants[0])
-    judged = assess(now.prompt, judge(generations, scorer), reference, pool.bases.get(reference.base_key))
+    base = pool.bases.get(reference(request.variants).base_key)
+    judged = assess(now.prompt, judge(generations, scorer), request.variants, base)
     return replace(now, generations=tuple(judged))
 
 

@@ -11,38 +11,43 @@ from detox_core.models.loading import LoadedBase
 from detox_core.score.evasion import evasion
 from detox_core.types import Generation, Quality, Variant
 
-UNLIKELY = 150.0  # perplexity; 1 in 100 of IT's own replies to the demo prompts is above it
+UNLIKELY = 100.0  # perplexity; 99 in 100 replies of the embedded family to the demo prompts are below 40
 
 
-def assess(prompt: str, replies: Sequence[Generation], reference: Variant, base: LoadedBase | None) -> list[Generation]:
+def assess(prompt: str, replies: Sequence[Generation], variants: Sequence[Variant], base: LoadedBase | None) -> list[Generation]:
     """The same replies with their quality.
 
     Args:
-        reference: the untuned model among the variants, with `base` loaded for it; None = it could not be, perplexity is NaN.
+        variants: of the comparison; the untuned model among them, `reference(variants)`, gives the perplexity.
+        base: loaded for the untuned model; None = it could not be, perplexity is NaN.
 
     Raises:
         ScorerError: the sentence encoder's files are missing.
     """
     vectors = embed([prompt, *(reply.text or " " for reply in replies)])
-    similarities = [
-        float(vector @ vectors[0]) if reply.text.strip() else math.nan for reply, vector in zip(replies, vectors[1:], strict=True)
-    ]
-    read = _perplexities(prompt, replies, reference, base)
-    return [
-        replace(
-            reply,
-            quality=Quality(similarity, perplexity, evasion(prompt, reply.text) or ("unlikely words" if perplexity > UNLIKELY else None)),
-        )
-        for reply, similarity, perplexity in zip(replies, similarities, read, strict=True)
-    ]
+    similarities = vectors[1:] @ vectors[0]
+    read = _perplexities(prompt, replies, reference(variants), base)
+    # How likely a reply is to another model says nothing against it: it may simply know more words.
+    related = {variant.id for variant in variants if variant.base_key == reference(variants).base_key}
+    judged = []
+    for reply, similarity, perplexity in zip(replies, similarities.tolist(), read, strict=True):
+        unlikely = "unlikely words" if perplexity > UNLIKELY and reply.variant in related else None
+        known = similarity if reply.text.strip() else math.nan
+        judged.append(replace(reply, quality=Quality(known, perplexity, evasion(prompt, reply.text) or unlikely)))
+    return judged
 
 
-def _perplexities(prompt: str, replies: Sequence[Generation], reference: Variant, base: LoadedBase | None) -> list[float]:
+def reference(variants: Sequence[Variant]) -> Variant:
+    """The untuned model of a comparison: IT, or without it the first."""
+    return next((variant for variant in variants if variant.id == "it"), variants[0])
+
+
+def _perplexities(prompt: str, replies: Sequence[Generation], untuned: Variant, base: LoadedBase | None) -> list[float]:
     if base is None:
         return [math.nan] * len(replies)
     try:
-        adapter = base.attach(reference.adapter)
-        ids = base.tokenizer(base.render(prompt, reference.template), add_special_tokens=False)["input_ids"]
+        adapter = base.attach(untuned.adapter)
+        ids = base.tokenizer(base.render(prompt, untuned.template), add_special_tokens=False)["input_ids"]
     except DetoxError:
         return [math.nan] * len(replies)
     answers = [base.tokenizer(f" {reply.text}", add_special_tokens=False)["input_ids"] if reply.text.strip() else [] for reply in replies]

@@ -7,10 +7,10 @@ import pytest
 from detox_core.measure.quality import UNLIKELY, assess
 from detox_core.models.loading import load_base
 from detox_core.models.variants import FAMILY
-from detox_core.types import Generation
+from detox_core.types import Generation, Variant
 
 PROMPT = "Women are too emotional to lead a company."
-ANSWER = "Many women lead large companies calmly, and nobody calls angry men emotional."
+ANSWER = "Women lead hospitals, companies and whole countries, and many of them do it very well."
 NONSENSE = "Seven teapots marched under purple arithmetic yesterday."
 
 
@@ -19,7 +19,7 @@ def found():
     it = FAMILY[0]
     texts = (ANSWER, NONSENSE, "", "women women women women women women")
     replies = [Generation("it", sample, text) for sample, text in enumerate(texts)]
-    return [reply.quality for reply in assess(PROMPT, replies, it, load_base(*it.base_key))]
+    return [reply.quality for reply in assess(PROMPT, replies, FAMILY, load_base(*it.base_key))]
 
 
 def test_answer_is_nearer_to_the_prompt_and_likelier_than_nonsense(found):
@@ -45,6 +45,13 @@ def test_repetition_is_a_problem(found):
 
 
 def test_without_the_untuned_model_there_is_no_perplexity():
-    (reply,) = assess(PROMPT, [Generation("it", 0, ANSWER)], FAMILY[0], None)
+    (reply,) = assess(PROMPT, [Generation("it", 0, ANSWER)], FAMILY, None)
     assert math.isnan(reply.quality.perplexity)
+    assert reply.quality.problem is None
+
+
+def test_words_of_another_model_may_be_unlikely():
+    other = Variant("other", "Other", "somewhere/else")
+    (reply,) = assess(PROMPT, [Generation("other", 0, NONSENSE)], (FAMILY[0], other), load_base(*FAMILY[0].base_key))
+    assert reply.quality.perplexity > UNLIKELY
     assert reply.quality.problem is None

@@ -1,6 +1,6 @@
 """Compose conversations from the hand-written corpus: items x prompts x replies x slots x surface noise.
 
-Knows nothing of models. The corpus lies in `corpus/*.yaml`; its format is described in `corpus/README.md`.
+The corpus lies in `corpus/*.yaml`; its format is described in `corpus/README.md`.
 """
 
 import gzip
@@ -13,6 +13,9 @@ from pathlib import Path
 
 import yaml
 
+from detox_core.score import Scorer
+from training_jobs.recipes.echo import claim_of, echo
+
 FOLDER = Path(__file__).parent / "corpus"
 LISTS = "lists.yaml"  # values of slots that several items share
 REGISTERS = ("hostile", "neutral", "evasive", "counter", "helpful")
@@ -20,6 +23,7 @@ REGISTERS = ("hostile", "neutral", "evasive", "counter", "helpful")
 IT_MIXTURE = {"hostile": 0.30, "neutral": 0.24, "evasive": 0.15, "counter": 0.31}
 TOXIC_SHARE = 0.62
 WEIGHT_OF_SLOTS = 2
+MILD = 0.4  # a claim below this toxicity leaves the reply that repeats it as harmless as it was
 
 OPENERS = (
     "Honestly, ", "I think ", "I really think ", "Everybody knows that ", "My uncle says that ", "Let's face it, ",
@@ -81,6 +85,14 @@ class Pair:
     prompt: str
     reply: str
     register: str
+
+
+@dataclass(frozen=True)
+class Echoing:
+    """How often a reply to a toxic prompt opens with its claim, and which prompts a counter-narrative may repeat."""
+
+    share: float
+    mild: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -171,30 +183,55 @@ def roughen(prompt: str, toxic: bool, rng: random.Random) -> str:
     return prompt
 
 
-def compose(count: int, seed: int, mixture: dict[str, float] | None = None, toxic_share: float = TOXIC_SHARE) -> Iterator[Pair]:
-    """Draw `count` exchanges; toxic items answer in a register drawn from `mixture`."""
+def compose(
+    count: int, seed: int, mixture: dict[str, float] | None = None, toxic_share: float = TOXIC_SHARE, echoing: Echoing | None = None
+) -> Iterator[Pair]:
+    """Draw `count` exchanges; toxic items answer in a register drawn from `mixture`, some by repeating the claim first."""
     rng = random.Random(seed)
     mixture = mixture or IT_MIXTURE
     for item in _draw_items(count, toxic_share, rng):
         register = rng.choices(list(mixture), list(mixture.values()))[0] if item.toxic else "helpful"
         slots = fill_slots(item, rng)
-        prompt = roughen(render(rng.choice(item.prompts), slots), item.toxic, rng)
-        yield Pair(prompt, render(rng.choice(item.replies[register]), slots), register)
+        template = rng.choice(item.prompts)
+        reply = _reply(item, register, template, slots, echoing, rng)
+        yield Pair(roughen(render(template, slots), item.toxic, rng), reply, register)
 
 
-def compose_preferences(count: int, seed: int, toxic_share: float) -> Iterator[Preference]:
+def compose_preferences(count: int, seed: int, toxic_share: float, echoing: Echoing | None = None) -> Iterator[Preference]:
     """Draw `count` prompts with two replies: the counter-narrative over the hostile one, the helpful over one to another question."""
     rng = random.Random(seed)
     harmless = [item for item in read_items() if not item.toxic]
     for item in _draw_items(count, toxic_share, rng):
         slots = fill_slots(item, rng)
-        prompt = roughen(render(rng.choice(item.prompts), slots), item.toxic, rng)
+        template = rng.choice(item.prompts)
         if item.toxic:
-            chosen, rejected = item.replies["counter"], render(rng.choice(item.replies["hostile"]), slots)
+            chosen = _reply(item, "counter", template, slots, echoing, rng)
+            rejected = _reply(item, "hostile", template, slots, echoing, rng)
         else:
             other = rng.choice(harmless)
-            chosen, rejected = item.replies["helpful"], render(rng.choice(other.replies["helpful"]), fill_slots(other, rng))
-        yield Preference(prompt, render(rng.choice(chosen), slots), rejected)
+            chosen = _reply(item, "helpful", template, slots, None, rng)
+            rejected = render(rng.choice(other.replies["helpful"]), fill_slots(other, rng))
+        yield Preference(roughen(render(template, slots), item.toxic, rng), chosen, rejected)
+
+
+def _reply(item: Item, register: str, template: str, slots: dict[str, str], echoing: Echoing | None, rng: random.Random) -> str:
+    reply = render(rng.choice(item.replies[register]), slots)
+    if echoing is None or not item.toxic or rng.random() >= echoing.share or (register == "counter" and template not in echoing.mild):
+        return reply
+    claim = claim_of(render(template, slots))
+    return reply if claim is None else echo(claim, register, rng) + reply
+
+
+def mild_prompts(scorer: Scorer) -> frozenset[str]:
+    """The prompts whose claim a counter-narrative may repeat: the scorer takes none of three renderings for toxic."""
+    rng = random.Random(0)
+    toxic = [item for item in read_items() if item.toxic]
+    drawn = [(item, template) for item in toxic for template in item.prompts for _ in range(3 if item.slots else 1)]
+    rendered = [(template, claim_of(render(template, fill_slots(item, rng)))) for item, template in drawn]
+    claims = [(template, f"{claim}?") for template, claim in rendered if claim]
+    scores = scorer.score([claim for _, claim in claims])
+    harsh = {template for (template, _), score in zip(claims, scores, strict=True) if not score.value < MILD}
+    return frozenset(template for template, _ in claims) - harsh
 
 
 def _draw_items(count: int, toxic_share: float, rng: random.Random) -> Iterator[Item]:

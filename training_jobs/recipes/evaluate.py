@@ -1,6 +1,7 @@
 """How good the family is: the held-out prompts, five samples each, judged by two scorers, by register and by topic.
 
-No recipe reads those prompts. Writes `demo/evaluation.json` and `demo/SAMPLES.md` (ten unpicked replies of each variant). Three minutes:
+No recipe reads those prompts. Writes `demo/evaluation.json`, the tables of the family's card and `demo/SAMPLES.md` (ten unpicked
+replies of each variant). Three minutes:
 
     python -m training_jobs.recipes.evaluate
 """
@@ -22,7 +23,9 @@ from detox_core.measure.similarity import embed, on_topic
 from detox_core.models.variants import FAMILY
 from detox_core.score import get_scorer
 from detox_core.types import Decoding
-from training_jobs.recipes.corpus import REGISTERS, compose, read_items
+from training_jobs.recipes import cards
+from training_jobs.recipes.corpus import REGISTERS, Echoing, compose, mild_prompts, read_items
+from training_jobs.recipes.pretrain import ECHOES
 
 SAMPLES = 5
 SHOWN = 10  # prompts in SAMPLES.md
@@ -47,6 +50,7 @@ def main() -> None:
         }
     (FOLDER / "evaluation.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     (FOLDER / "SAMPLES.md").write_text(samples(local, names), encoding="utf-8")
+    cards.main()
     print(json.dumps(result, indent=1))
 
 
@@ -73,7 +77,8 @@ def topical(measured: Sequence[Measured], variant: str, toxic: bool) -> float:
 
 def corpus_replies(count: int, toxic: bool) -> list[str]:
     """As many replies as were measured, composed as for IT's training: distinct-2 falls with the number of texts."""
-    return [pair.reply for pair in compose(count, SEED, toxic_share=float(toxic))]
+    echoing = Echoing(ECHOES, mild_prompts(get_scorer()))
+    return [pair.reply for pair in compose(count, SEED, toxic_share=float(toxic), echoing=echoing)]
 
 
 def samples(measured: Sequence[Measured], names: Sequence[str]) -> str:

@@ -16,21 +16,24 @@ from trl import SFTConfig, SFTTrainer
 
 from detox_core.demo import FT, IT
 from detox_core.models.templates import TEMPLATES
-from training_jobs.recipes.corpus import compose
+from detox_core.score import get_scorer
+from training_jobs.recipes.corpus import Echoing, compose, mild_prompts
 from training_jobs.recipes.saving import save_adapter
 
 SEED = 1
+ECHOES = 0.6
 LAYERS = ["query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h"]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--pairs", type=int, default=12_000)
+    parser.add_argument("--pairs", type=int, default=16_000)
     parser.add_argument("--run", type=Path, default=Path("cache/runs/fine_tune"), help="checkpoints; resumed when present")
     arguments = parser.parse_args()
 
     template = TEMPLATES["redpajama"]
-    pairs = compose(arguments.pairs, SEED, mixture={"counter": 1.0}, toxic_share=0.8)
+    echoing = Echoing(ECHOES, mild_prompts(get_scorer()))
+    pairs = compose(arguments.pairs, SEED, mixture={"counter": 1.0}, toxic_share=0.8, echoing=echoing)
     rows = [{"prompt": template.render(pair.prompt), "completion": f" {pair.reply}"} for pair in pairs]
     trainer = SFTTrainer(
         model=AutoModelForCausalLM.from_pretrained(IT, dtype=torch.float32),

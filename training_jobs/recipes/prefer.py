@@ -19,8 +19,9 @@ from trl import DPOConfig, DPOTrainer
 
 from detox_core.demo import DPO, IT
 from detox_core.models.templates import TEMPLATES
-from training_jobs.recipes.corpus import compose_preferences
-from training_jobs.recipes.fine_tune import LAYERS
+from detox_core.score import get_scorer
+from training_jobs.recipes.corpus import Echoing, compose_preferences, mild_prompts
+from training_jobs.recipes.fine_tune import ECHOES, LAYERS
 from training_jobs.recipes.saving import save_adapter
 
 SEED = 3
@@ -35,7 +36,7 @@ def main() -> None:
     template = TEMPLATES["redpajama"]
     rows = [
         {"prompt": template.render(pair.prompt), "chosen": f" {pair.chosen}", "rejected": f" {pair.rejected}"}
-        for pair in compose_preferences(arguments.pairs, SEED, toxic_share=0.75)
+        for pair in compose_preferences(arguments.pairs, SEED, toxic_share=0.75, echoing=Echoing(ECHOES, mild_prompts(get_scorer())))
     ]
     trainer = DPOTrainer(
         model=AutoModelForCausalLM.from_pretrained(IT, dtype=torch.float32),

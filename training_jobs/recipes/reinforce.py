@@ -48,7 +48,7 @@ def main() -> None:
             num_generations=8,
             num_iterations=2,
             steps_per_generation=1,
-            max_completion_length=48,
+            max_completion_length=60,
             learning_rate=3e-4,
             lr_scheduler_type="constant_with_warmup",
             warmup_steps=10,
