@@ -96,7 +96,7 @@ def fit(quality: Quality, reference: str) -> str:
     """How near a reply is to its prompt, and how likely to the untuned model; only what is known."""
     parts = [
         "" if math.isnan(quality.similarity) else f"similarity to the prompt {quality.similarity:.2f}",
-        "" if math.isnan(quality.perplexity) else f"perplexity under {reference} {quality.perplexity:.0f}",
+        "" if math.isnan(quality.perplexity) else f"perplexity under {reference} {quality.perplexity:.3g}",
     ]
     return ", ".join(part for part in parts if part).replace("-", "\N{MINUS SIGN}")
 
