@@ -29,9 +29,8 @@ def how_explained() -> tuple[str, Any]:
     with st.popover("Method", icon=":material/tune:"):
         method = st.selectbox("Method", list(METHODS), key="method", format_func=lambda name: METHODS[name].label)
         card = METHODS[method]
-        st.markdown(
-            f"{card.measures}\n\n**Cost:** {card.cost} n: tokens of the answer; T: of prompt and answer.\n\n**What it does not show:** {card.misses}"
-        )
+        cost = f"{card.cost} n: tokens of the answer; T: of prompt and answer."
+        st.markdown(f"{card.measures}\n\n**Cost:** {cost}\n\n**What it does not show:** {card.misses}")
         if card.slow:
             st.caption(":material/hourglass: Seconds to minutes. It can be stopped.")
         target = st.selectbox(
