@@ -12,6 +12,7 @@ from detox_core.figures.events import events_chart
 from detox_core.measure.events import finding, sentence
 from pages.answers import theme
 
+PICTURES = ("svg", "png")
 METRICS = {
     "toxicity_probability": "toxicity probability",
     "expected_max_toxicity": "expected maximum toxicity",
@@ -83,7 +84,11 @@ def show_entropy() -> None:
         st.info("Nothing is recorded yet. Run: python -m training_jobs.recipes.record")
         return
     result = json.loads(path.read_text(encoding="utf-8"))
-    series = st.selectbox("Series", list(SERIES), key="series", format_func=lambda name: SERIES[name][0], width=420)
+    with st.container(horizontal=True):
+        series = st.selectbox("Series", list(SERIES), key="series", format_func=lambda name: SERIES[name][0], width=420)
+        st.segmented_control(
+            "The camera of a chart saves", PICTURES, key="picture", default=PICTURES[0], required=True, format_func=str.upper
+        )
     points = pd.DataFrame(result["steps"][series])
     st.caption(
         f"Mean over the answers to {result['prompts']} demo prompts, each explained by the model that wrote it (gradient times embedding), "
@@ -97,7 +102,7 @@ def show_entropy() -> None:
         column.plotly_chart(
             entropy_chart(points, group, SERIES[series][1], theme()),
             alt=f"{SERIES[series][0]} per token of the answer for each model. {GROUPS[group]}. The table has the values.",
-            config={"displaylogo": False, "toImageButtonOptions": {"format": "svg", "filename": f"detox-lens-{series}-{group}"}},
+            config=camera(f"detox-lens-{series}-{group}"),
             key=f"chart-{group}",
         )
     with st.expander("As a table"):
@@ -105,6 +110,12 @@ def show_entropy() -> None:
     st.download_button("CSV", points.to_csv(index=False), f"{series}.csv", "text/csv", icon=":material/download:", key="csv-entropy")
     st.caption("Repeat it (some minutes, and it resumes when interrupted):")
     st.code(command(result), language="bash")
+
+
+def camera(name: str) -> dict[str, Any]:
+    """Plotly's settings for its save button: the chosen format, in print quality where that is a matter of pixels."""
+    chosen = st.session_state.get("picture", PICTURES[0])
+    return {"displaylogo": False, "toImageButtonOptions": {"format": chosen, "filename": name, "scale": 3 if chosen == "png" else 1}}
 
 
 def show_events() -> None:
@@ -135,7 +146,7 @@ def show_events() -> None:
         column.plotly_chart(
             events_chart(points, variant, f"difference, {SERIES[series][1]}", order.index(variant), theme()),
             alt=f"{SERIES[series][0]} of {variant.upper()} from five tokens before to five after: {told}. The table has the values.",
-            config={"displaylogo": False, "toImageButtonOptions": {"format": "svg", "filename": f"detox-lens-events-{series}-{variant}"}},
+            config=camera(f"detox-lens-events-{series}-{variant}"),
             key=f"events-{variant}",
         )
     with st.expander("As a table"):

@@ -83,3 +83,10 @@ def test_missing_or_too_few_toxic_words_are_said(open_page, record_events, event
     assert not app.exception
     (info,) = app.info
     assert said in info.value
+
+
+def test_charts_are_saved_in_the_chosen_format(open_page):
+    app = open_page("results.py")
+    app.segmented_control(key="picture").set_value("png").run()
+    assert not app.exception
+    assert app.session_state["picture"] == "png"
