@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from detox_core.explain.methods import METHODS
+from detox_core.models.variants import FAMILY
 from detox_core.service import Job
 from detox_core.types import Comparison
 from pages.engine import service
@@ -24,10 +25,14 @@ TARGETS = {
 }
 
 
-def how_explained() -> tuple[str, Any]:
-    """Method and target, as chosen."""
+def how_explained(record: Comparison) -> tuple[str, Any]:
+    """Method and target, as chosen among those that run on the models of the record."""
+    refused = _refused(record)
+    offered = [name for name in METHODS if name not in refused]
+    if state.get("method") not in offered:
+        state.method = offered[0]
     with st.popover("Method", icon=":material/tune:"):
-        method = st.selectbox("Method", list(METHODS), key="method", format_func=lambda name: METHODS[name].label)
+        method = st.selectbox("Method", offered, key="method", format_func=lambda name: METHODS[name].label)
         card = METHODS[method]
         cost = f"{card.cost} n: tokens of the answer; T: of prompt and answer."
         st.markdown(f"{card.measures}\n\n**Cost:** {cost}\n\n**What it does not show:** {card.misses}")
@@ -41,7 +46,38 @@ def how_explained() -> tuple[str, Any]:
             disabled=not card.targets,
             help="The last one asks why this token and not the one that the same model found likeliest instead.",
         )
+        for why, names in _by_reason(refused).items():
+            st.caption(literal(f"Not offered: {', '.join(names)}. {why}"))
     return method, target if card.targets else USUAL[1]
+
+
+def _refused(record: Comparison) -> dict[str, str]:
+    """Methods that are not offered for a record, and why not. The embedded family runs them all; other models are tried once."""
+    bases = tuple(dict.fromkeys(variant.base_key for variant in record.variants))
+    if all(base[0] == FAMILY[0].base for base in bases):
+        return {}
+    jobs: dict[tuple, Job] = state.setdefault("method_jobs", {})
+    if bases not in jobs:
+        one_of_each = {variant.base_key: variant for variant in record.variants}.values()
+
+        def task(pool: Any, _on_phase: Any, _stop: Any) -> dict[str, str]:
+            from detox_core.explain.others import refusals
+
+            return refusals(pool.get(variant) for variant in one_of_each)
+
+        jobs[bases] = service().run(task)
+    job = jobs[bases]
+    if job.state == "done":
+        return dict(job.result)
+    why = "They are being tried on this model." if job.active else job.error or "They could not be tried on this model."
+    return {name: why for name, card in METHODS.items() if not card.ours}
+
+
+def _by_reason(refused: dict[str, str]) -> dict[str, list[str]]:
+    reasons: dict[str, list[str]] = {}
+    for name, why in refused.items():
+        reasons.setdefault(why, []).append(METHODS[name].label)
+    return reasons
 
 
 def explanation(record: Comparison, answer_of: str | None, method: str, target: Any) -> Any:

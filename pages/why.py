@@ -48,7 +48,7 @@ def show_views(record: Comparison) -> None:
             help="On one and the same answer, the models differ in how they read it, not in what they read.",
         )
         options = _why_options(answer_of) if view == "why" else _step_options()
-        method, target = how_explained() if view == "why" else USUAL
+        method, target = how_explained(record) if view == "why" else USUAL
     found = explanation(record, None if answer_of == OWN else answer_of, method, target)
     if found is None:
         return

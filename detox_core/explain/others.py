@@ -10,7 +10,7 @@ import tempfile
 import threading
 import warnings
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, cast
@@ -97,6 +97,13 @@ def works(base: LoadedBase, method: str) -> str | None:
         except DetoxError as error:
             known[method] = str(error)
     return known[method]
+
+
+def refusals(bases: Iterable[LoadedBase]) -> dict[str, str]:
+    """The methods that do not run on every one of these models, each with a sentence why not."""
+    bases = list(bases)
+    found = {method: next((why for base in bases if (why := works(base, method))), None) for method in METHODS}
+    return {method: why for method, why in found.items() if why}
 
 
 def _heed(stop: threading.Event | None) -> None:

@@ -12,7 +12,7 @@ from detox_core.errors import BadInput, ModelError
 from detox_core.explain.attribution import Reading
 from detox_core.explain.explanation import explain
 from detox_core.explain.methods import METHODS
-from detox_core.explain.others import AT_ONCE, by_method, works
+from detox_core.explain.others import AT_ONCE, by_method, refusals, works
 from detox_core.explain.untouched import HOOKS
 from detox_core.explain.why import why
 from detox_core.generate import generate
@@ -279,3 +279,9 @@ def test_whole_comparison_by_another_method(family, tiny):
     found = why(record, lambda _: tiny, on_phase=phases.append, method="occlusion", target="logit")
     assert (found.explanations["it"].method, found.explanations["it"].target) == ("occlusion", "logit")
     assert phases == ["explaining IT", *(f"explaining IT: token {done} of {len(reply.tokens)}" for done in range(1, len(reply.tokens) + 1))]
+
+
+def test_refusals_name_the_methods_that_do_not_run_on_all_models(make_base):
+    falcon, neox = (load_base(str(make_base(architecture, 0)), "float32") for architecture in ("falcon", "gpt_neox"))
+    assert refusals([neox]) == {}
+    assert set(refusals([neox, falcon])) == {"layer_gradient_x_activation"}

@@ -7,13 +7,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from detox_core.compare import Pool, compare
 from detox_core.explain.explanation import Explanation
 from detox_core.explain.likelihood import Likelihood
 from detox_core.explain.methods import METHODS
 from detox_core.explain.why import Why
 from detox_core.figures.matrix import LONGEST, matrix_chart
 from detox_core.figures.steps import MEASURES, marked, steps_chart, steps_frame
-from detox_core.store import recorded
+from detox_core.request import Request
+from detox_core.store import Store, recorded
 from detox_core.types import Comparison, Decoding, Generation, Span, Variant
 from pages.heatmap import first_word, heatmap_data
 from pages.why import influences, whole_answer
@@ -155,6 +157,22 @@ def test_another_method_and_target_explain_anew(open_page):
     assert not app.error
     assert app.selectbox(key="target").disabled
     assert METHODS["attention"].misses in "\n".join(caption.value for caption in app.caption)
+
+
+def test_methods_that_a_model_refuses_are_not_offered(open_page, make_base):
+    base = str(make_base("falcon", 0))
+    variants = (Variant("tiny", "Tiny", base, template="plain"),)
+    record = compare(Request("Hi there", variants, Decoding(max_new_tokens=4)), Pool())
+    Store().save(replace(record, id="tinyfalcon"))
+    app = open_page("compare.py", x="tinyfalcon")
+    app.segmented_control(key="view").set_value("why").run()
+    deadline = time.monotonic() + 120
+    while len(app.selectbox(key="method").options) < len(METHODS) - 1 and time.monotonic() < deadline:
+        time.sleep(0.3)
+        app.run()
+    assert not app.exception
+    assert "Layer gradient x activation" not in app.selectbox(key="method").options
+    assert any("Not offered" in caption.value and "Layer gradient x activation" in caption.value for caption in app.caption)
 
 
 def test_token_by_token_shows_a_chart_and_alternatives_for_one_answer(open_page):
