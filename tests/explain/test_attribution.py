@@ -8,9 +8,11 @@ import torch
 
 from detox_core.errors import BadInput, ModelError
 from detox_core.explain.attribution import PORTION, Reading, attribute, explainable
+from detox_core.explain.measures import shares
 from detox_core.explain.oracle import by_inseq
 from detox_core.models.loading import LoadedBase, load_base
 from detox_core.models.mixing import PLAIN
+from detox_core.models.variants import FAMILY
 
 PROMPT, ANSWER = tuple(range(5, 14)), tuple(range(20, 20 + PORTION + 5))  # more than one portion
 READING = Reading(PLAIN, PROMPT, ANSWER)
@@ -117,3 +119,11 @@ def test_model_without_gradients_is_a_sentence_and_left_as_it_was(loaded):
     assert [parameter.requires_grad for parameter in loaded.model.parameters()] == before
     assert not loaded.model.training
     assert attribute(loaded, READING).any()
+
+
+@pytest.mark.parametrize(("dtype", "bits"), [("bfloat16", None), ("float32", "8bit"), ("float32", "4bit")])
+def test_coarser_weights_are_explained_much_alike(dtype, bits):
+    reading = Reading(PLAIN, tuple(range(300, 312)), tuple(range(400, 406)))
+    exact, coarse = (shares(attribute(load_base(FAMILY[0].base, *how), reading)) for how in (("float32",), (dtype, bits)))
+    assert coarse.sum(0) == pytest.approx(np.ones(6), abs=1e-5)
+    assert np.corrcoef(exact.ravel(), coarse.ravel())[0, 1] > 0.9
