@@ -1,7 +1,7 @@
 """Replies that open with the claim they answer: "Nurses never sleep? Ask one after a night shift."
 
-A small model takes words over from the prompt far more reliably than it recognises a claim it has never met; a reply that
-repeats the claim first is therefore about that claim, whatever follows.
+A small model seldom recognises a claim in a wording it has never met; a reply that repeats the claim first is about that claim,
+whatever follows.
 """
 
 import random
