@@ -6,11 +6,11 @@ import plotly.graph_objects as go
 from detox_core.figures.colors import COLORS, pale
 from detox_core.figures.steps import DASHES
 
-CHANCE = "rgba(128, 128, 128, 0.3)"
+CHANCE = {"color": "#888888", "dash": "dot", "width": 1.5}  # lines, not a band: one model is drawn in grey
 
 
 def events_chart(points: pd.DataFrame, variant: str, axis: str, row: int = 0, theme: str = "light") -> go.Figure:
-    """One variant's mean with its 95 % interval over the grey band of chance; the value axis spans all variants, so that charts compare.
+    """One variant's mean with its 95 % interval, and the dotted limits of chance; the value axis spans all variants: charts compare.
 
     Args:
         points: columns `variant`, `offset` (0 = the first token of the word), `mean`, `low`, `high`, `null_low`, `null_high`, `n`.
@@ -22,10 +22,11 @@ def events_chart(points: pd.DataFrame, variant: str, axis: str, row: int = 0, th
     mine = points[points["variant"] == variant]
     color, label = COLORS[theme][row % 6], variant.upper()
     figure = go.Figure()
-    for low, high, fill in (("null_low", "null_high", CHANCE), ("low", "high", pale(color))):
-        band = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "showlegend": False}
-        figure.add_scatter(x=mine["offset"], y=mine[high], **band)
-        figure.add_scatter(x=mine["offset"], y=mine[low], fill="tonexty", fillcolor=fill, **band)
+    usual = {"mode": "lines", "hoverinfo": "skip", "showlegend": False}
+    for limit in ("null_high", "null_low"):
+        figure.add_scatter(x=mine["offset"], y=mine[limit], line=CHANCE, **usual)
+    figure.add_scatter(x=mine["offset"], y=mine["high"], line={"width": 0}, **usual)
+    figure.add_scatter(x=mine["offset"], y=mine["low"], line={"width": 0}, fill="tonexty", fillcolor=pale(color), **usual)
     figure.add_scatter(
         x=mine["offset"],
         y=mine["mean"],

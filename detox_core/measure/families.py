@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from detox_core.data.replies import TEMPLATE
 from detox_core.data.rewardlm import read_rewardlm
 from detox_core.errors import BadInput
 from detox_core.measure.metrics import TOXIC
@@ -28,8 +29,6 @@ NOT_SCORED = "not scored"
 RUN = re.compile(r"(?P<conan>CONAN_)?measured_tox_(?P<stage>PT|FT|RL)_(?P<model>.+?)(?:-(?:FT|RL)-LoRA.*)?")
 STAGES = {"PT": "IT", "FT": "FT", "RL": "RL"}
 DATASETS = {"": RTP, "CONAN_": "CONAN"}
-# Each end by itself: over-long prompts were cut at one end.
-TEMPLATE = re.compile(r'\A(?:<human>|### Question): "|"\.\n(?:<bot>|### Answer): ?\Z')
 COLUMNS = ["dataset", "model", "variant", "row", "prompt", "reply", *SCORERS, "prompt_roberta"]
 
 
