@@ -136,8 +136,9 @@ def show_events() -> None:
     st.markdown(finding(found, series))
     st.caption(
         "Mean around the first token of every toxic word of the same answers, less the answer's own mean and the model's mean course, "
-        "with 95 % intervals. Dotted: the limits of 95 % of the means when the places of the toxic words are moved at random among the words of "
-        "their answer. p holds for all eleven places together (permutation test, Nichols & Holmes 2002), not for all models together."
+        "with 95 % intervals. Dotted: the limits of 95 % of the means when the places of the toxic words are moved at random among "
+        "the words of their answer. p holds for all eleven places together (permutation test, Nichols & Holmes 2002), not for all "
+        "models together."
     )
     tested = list(points["variant"].unique())
     order = [entry["variant"] for entry in found]
