@@ -1,10 +1,12 @@
-"""Answer one prompt with all variants of a base as one batch, token by token. Knows nothing of scores or pages."""
+"""Answer prompts with all variants of a base as one batch, token by token. Knows nothing of scores or pages."""
 
 import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from functools import partial
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
 
 import torch
 from transformers import GenerationConfig
@@ -17,6 +19,8 @@ from detox_core.request import check_decoding
 from detox_core.types import Decoding, Finish, Generation, Variant
 
 MAX_ROWS = 96  # rows of one batch; more are decoded in several
+FEW_ROWS = 16  # a batch up to this size gains nothing from dropping the rows that have ended
+ROUND = 12  # tokens; after so many a larger batch goes on with the rows that have not ended
 OnUpdate = Callable[[list[Generation]], None]
 
 
@@ -43,63 +47,157 @@ def generate(
         BadInput: settings out of range, or prompt and reply do not fit into the model's context.
         ModelError: an adapter is missing, damaged or of another base.
     """
+    (replies,) = generate_many(base, [(prompt, decoding.seed)], variants, decoding, lambda now: on_update(now[0]), stop)
+    return replies
+
+
+def generate_many(
+    base: LoadedBase,
+    prompts: Sequence[tuple[str, int]],
+    variants: Sequence[Variant],
+    decoding: Decoding,
+    on_update: Callable[[list[list[Generation]]], None] = lambda _: None,
+    stop: threading.Event | None = None,
+) -> list[list[Generation]]:
+    """Reply to several prompts, each as `generate` would with its own seed, in as few batches as fit.
+
+    Rows that have ended leave the batch every 12 tokens, so long replies do not hold up the many short ones. Prompts of similar
+    length make the least padding.
+
+    Args:
+        prompts: text and seed of each; `decoding.seed` is not used.
+        on_update: as for `generate`, with one list per prompt.
+
+    Returns:
+        One list per prompt, in the order of `variants` and samples.
+
+    Raises:
+        BadInput, ModelError: as `generate`.
+    """
     check_decoding(decoding)
     adapters = {variant.id: base.attach(variant.adapter) for variant in variants}
     together = mixable(base.model, list(adapters.values()))
-    columns = [list(variants)] if together else [[variant] for variant in variants]
-    batches = [
-        [(variant, sample) for variant in members for sample in samples]
-        for members in columns
-        for samples in _portions(decoding.samples, max(1, MAX_ROWS // len(members)))
+    texts = {(text, variant.id): _read(base, text, variant, decoding) for text, _ in prompts for variant in variants}
+    rows = [
+        _Row(at, variant, sample, texts[text, variant.id], seed, adapters[variant.id], base.next_turn(variant.template))
+        for at, (text, seed) in enumerate(prompts)
+        for variant in variants
+        for sample in range(decoding.samples)
     ]
-    done: list[Generation] = []
-    for batch in batches:
-        run = _Batch(base, prompt, batch, decoding, lambda now, before=tuple(done): on_update([*before, *now]), stop)
-        done += run.decode([adapters[variant.id] for variant, _ in batch], alone=not together and adapters[batch[0][0].id] != PLAIN)
-    order = [variant.id for variant in variants]
-    return sorted(done, key=lambda reply: (order.index(reply.variant), reply.sample))
+
+    def told() -> list[list[Generation]]:
+        begun: list[list[Generation]] = [[] for _ in prompts]
+        for row in rows:
+            if row.began:
+                begun[row.prompt].append(row.reply(base))
+        return begun
+
+    for batch in _batches(rows, len(variants), together):
+        alone = not together and batch[0].adapter != PLAIN
+        _Batch(base, batch, decoding, lambda: on_update(told()), stop or threading.Event()).decode(alone)
+    return told()
 
 
-def _portions(count: int, size: int) -> list[range]:
-    return [range(at, min(at + size, count)) for at in range(0, count, size)]
+@dataclass(slots=True)
+class _Row:
+    """One reply in the making."""
+
+    prompt: int  # its number among the prompts
+    variant: Variant
+    sample: int
+    read: list[int]  # token ids of the prompt in its chat format
+    seed: int
+    adapter: str
+    turn: str | None  # text that would begin another user turn
+    tokens: list[int] = field(default_factory=list)
+    logprobs: list[float] = field(default_factory=list)
+    finish: Finish | None = None
+    seconds: float = 0.0
+    began: bool = False
+
+    def reply(self, base: LoadedBase) -> Generation:
+        """The reply as it stands."""
+        text = str(base.tokenizer.decode(self.tokens, skip_special_tokens=True))
+        if self.turn and self.finish == "turn":
+            text = text.split(self.turn, 1)[0]
+        return Generation(
+            variant=self.variant.id,
+            sample=self.sample,
+            text=text.strip(),
+            tokens=tuple(self.tokens),
+            logprobs=tuple(self.logprobs),
+            finish=self.finish or "length",
+            seconds=self.seconds,
+        )
+
+
+def _read(base: LoadedBase, prompt: str, variant: Variant, decoding: Decoding) -> list[int]:
+    """Token ids of a prompt in a variant's chat format."""
+    ids = base.tokenizer(base.render(prompt, variant.template), add_special_tokens=False)["input_ids"]
+    if len(ids) + decoding.max_new_tokens > base.context:
+        raise BadInput(
+            f"The prompt is {len(ids)} tokens long and the reply may have {decoding.max_new_tokens}, "
+            f"but the model reads at most {base.context} in all. Shorten the prompt or the reply."
+        )
+    return list(ids)
+
+
+def _batches(rows: Sequence[_Row], variants: int, together: bool) -> list[list[_Row]]:
+    """Rows of one (prompt, sample) share their noise and so stay in one batch; equal adapters lie side by side."""
+    columns = [list(rows)] if together else [list(own) for _, own in groupby(sorted(rows, key=_adapter), key=_adapter)]
+    size = max(1, MAX_ROWS // (variants if together else 1))
+    batches = []
+    for column in columns:
+        draws = sorted({(row.prompt, row.sample) for row in column})
+        for at in range(0, len(draws), size):
+            chosen = set(draws[at : at + size])
+            batches.append(sorted((row for row in column if (row.prompt, row.sample) in chosen), key=_adapter))
+    return batches
+
+
+def _adapter(row: _Row) -> str:
+    return row.adapter
 
 
 class _Batch:
-    """One call of the library's `generate`, observed and steered through its own hooks.
+    """Calls of the library's `generate`, observed and steered through its own hooks.
 
     `choose` is a logits processor: it draws each row's token by the Gumbel-max trick (argmax of logits plus Gumbel noise
     is a sample of the softmax; Maddison et al. 2014, eq. 2), so that every row has its own seeded noise inside one
     greedy batch. `observe` is a stopping criterion: it records tokens and ends rows.
     """
 
-    def __init__(self, base, prompt, rows, decoding, on_update, stop) -> None:
-        self.base, self.rows, self.decoding, self.on_update = base, rows, decoding, on_update
-        self.stop = stop or threading.Event()
-        self.texts = [base.render(prompt, variant.template) for variant, _ in rows]
-        self.turns = [base.next_turn(variant.template) for variant, _ in rows]
-        self.tokens: list[list[int]] = [[] for _ in rows]
-        self.logprobs: list[list[float]] = [[] for _ in rows]
-        self.finish: list[Finish | None] = [None for _ in rows]
-        self.seconds = [0.0 for _ in rows]
-        self.noise = {sample: torch.Generator().manual_seed(decoding.seed * 1009 + sample) for _, sample in rows}
+    def __init__(self, base: LoadedBase, rows: list[_Row], decoding: Decoding, on_update: Callable[[], None], stop) -> None:
+        self.base, self.rows, self.decoding, self.on_update, self.stop = base, rows, decoding, on_update, stop
+        self.noise = {(row.seed, row.sample): torch.Generator().manual_seed(row.seed * 1009 + row.sample) for row in rows}
         self.top_p = TopPLogitsWarper(decoding.top_p) if decoding.top_p < 1 else None
         self.eos = _eos_ids(base)
         self.started = self.told = time.perf_counter()
 
-    def decode(self, adapters: list[str], alone: bool) -> list[Generation]:
-        """Run the batch; `adapters` names one adapter a row, equal ones side by side."""
-        model, tokenizer = self.base.model, self.base.tokenizer
-        inputs = tokenizer(self.texts, return_tensors="pt", padding=True, add_special_tokens=False, return_token_type_ids=False)
-        inputs = inputs.to(model.device)
-        length = inputs["input_ids"].shape[1]
-        if length + self.decoding.max_new_tokens > self.base.context:
-            raise BadInput(
-                f"The prompt is {length} tokens long and the reply may have {self.decoding.max_new_tokens}, "
-                f"but the model reads at most {self.base.context} in all. Shorten the prompt or the reply."
-            )
+    def decode(self, alone: bool) -> None:
+        """Write all replies; `alone` = one adapter, which the library itself switches on."""
+        model, left = self.base.model, self.decoding.max_new_tokens
+        for row in self.rows:
+            row.began = True
+        if alone:
+            model.set_adapter(self.rows[0].adapter)
+        while left and (live := [row for row in self.rows if row.finish is None]):
+            count = left if len(live) <= FEW_ROWS else min(left, ROUND)
+            with torch.inference_mode(), nullcontext() if alone else mixed(model, [row.adapter for row in live]):
+                self._round(live, count)
+            left -= count
+        for row in self.rows:
+            row.finish = row.finish or "length"
+        self.on_update()
+
+    def _round(self, live: list[_Row], count: int) -> None:
+        model: Any = self.base.model
+        tokenizer = self.base.tokenizer
+        self.live = live
+        inputs = tokenizer.pad({"input_ids": [row.read + row.tokens for row in live]}, return_tensors="pt").to(model.device)
         options = {
             "generation_config": GenerationConfig(
-                max_new_tokens=self.decoding.max_new_tokens,
+                max_new_tokens=count,
                 do_sample=False,
                 use_cache=True,
                 repetition_penalty=1.0,
@@ -108,16 +206,9 @@ class _Batch:
                 pad_token_id=tokenizer.pad_token_id,
             ),
             "logits_processor": LogitsProcessorList([self.choose]),
-            "stopping_criteria": StoppingCriteriaList([partial(self.observe, length)]),
+            "stopping_criteria": StoppingCriteriaList([self.observe]),
         }
-        if alone:
-            model.set_adapter(adapters[0])
-        with torch.inference_mode(), nullcontext() if alone else mixed(model, adapters):
-            model.generate(**inputs, **options)
-        self.finish = [finish or "length" for finish in self.finish]
-        replies = self.replies()
-        self.on_update(replies)
-        return replies
+        model.generate(**inputs, **options)
 
     def choose(self, input_ids: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
         """Logits (rows, vocabulary) -> values whose argmax is each row's sampled token."""
@@ -127,58 +218,33 @@ class _Batch:
         values = self.distribution / self.decoding.temperature
         if self.top_p is not None:
             values = self.top_p(input_ids, values)
-        width = values.shape[-1]
-        noise = {sample: _gumbel(width, generator) for sample, generator in self.noise.items()}
-        return values + torch.stack([noise[sample] for _, sample in self.rows]).to(values.device)
+        keys = {(row.seed, row.sample) for row in self.live if row.finish is None}
+        noise = {key: _gumbel(values.shape[-1], self.noise[key]) for key in keys}
+        ended = torch.zeros(values.shape[-1])
+        return values + torch.stack([noise.get((row.seed, row.sample), ended) for row in self.live]).to(values.device)
 
-    def observe(self, length: int, input_ids: torch.Tensor, scores: object, **_: object) -> torch.Tensor:  # noqa: ARG002
+    def observe(self, input_ids: torch.Tensor, scores: object, **_: object) -> torch.Tensor:  # noqa: ARG002
         """Record the newest token of every live row; say which rows are done."""
         newest = input_ids[:, -1]
         logprobs = self.distribution.gather(1, newest[:, None])[:, 0].tolist()
         now = time.perf_counter()
-        for row, (token, logprob) in enumerate(zip(newest.tolist(), logprobs, strict=True)):
-            if self.finish[row]:
+        for row, token, logprob in zip(self.live, newest.tolist(), logprobs, strict=True):
+            if row.finish:
                 continue
             if token in self.eos:
-                self.finish[row] = "eos"
+                row.finish = "eos"
             else:
-                self.tokens[row].append(token)
-                self.logprobs[row].append(logprob)
+                row.tokens.append(token)
+                row.logprobs.append(logprob)
                 if self.stop.is_set():
-                    self.finish[row] = "stopped"
-                elif self._next_turn_begun(row):
-                    self.finish[row] = "turn"
-            self.seconds[row] = now - self.started
+                    row.finish = "stopped"
+                elif row.turn and row.turn in self.base.tokenizer.decode(row.tokens[-2 * len(row.turn) :]):
+                    row.finish = "turn"
+            row.seconds = now - self.started
         if now - self.told > 0.05:
             self.told = now
-            self.on_update(self.replies())
-        return torch.tensor([finish is not None for finish in self.finish], device=input_ids.device)
-
-    def replies(self) -> list[Generation]:
-        """All rows as they stand."""
-        return [
-            Generation(
-                variant=variant.id,
-                sample=sample,
-                text=self._text(row),
-                tokens=tuple(self.tokens[row]),
-                logprobs=tuple(self.logprobs[row]),
-                finish=self.finish[row] or "length",
-                seconds=self.seconds[row],
-            )
-            for row, (variant, sample) in enumerate(self.rows)
-        ]
-
-    def _text(self, row: int) -> str:
-        text = self.base.tokenizer.decode(self.tokens[row], skip_special_tokens=True)
-        turn = self.turns[row]
-        if turn and self.finish[row] == "turn":
-            text = text.split(turn, 1)[0]
-        return text.strip()
-
-    def _next_turn_begun(self, row: int) -> bool:
-        turn = self.turns[row]
-        return turn is not None and turn in self.base.tokenizer.decode(self.tokens[row][-2 * len(turn) :])
+            self.on_update()
+        return torch.tensor([row.finish is not None for row in self.live], device=input_ids.device)
 
 
 def _gumbel(width: int, generator: torch.Generator) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Everything remembered between sessions: comparisons in SQLite under `cache/`. Imports no torch."""
+"""Everything remembered between sessions: comparisons and stars in SQLite under `cache/`. Imports no torch."""
 
 import json
 import sqlite3
@@ -21,6 +21,7 @@ class Store:
         with self._connect() as connection:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("CREATE TABLE IF NOT EXISTS comparison (id TEXT PRIMARY KEY, created TEXT NOT NULL, record TEXT NOT NULL)")
+            connection.execute("CREATE TABLE IF NOT EXISTS star (place TEXT, prompt TEXT, note TEXT NOT NULL, PRIMARY KEY (place, prompt))")
 
     def save(self, comparison: Comparison) -> None:
         """Remember a comparison; the same id is replaced."""
@@ -35,6 +36,24 @@ class Store:
         if row:
             return Comparison.from_dict(json.loads(row[0]))
         return recorded().get(comparison_id)
+
+    def star(self, place: str, prompt: str, note: str | None) -> None:
+        """Mark a prompt of a measurement, with a note (may be empty); None takes the mark away.
+
+        Args:
+            place: which measurement.
+            prompt: the prompt's id.
+        """
+        with self._connect() as connection:
+            if note is None:
+                connection.execute("DELETE FROM star WHERE place = ? AND prompt = ?", (place, prompt))
+            else:
+                connection.execute("INSERT OR REPLACE INTO star VALUES (?, ?, ?)", (place, prompt, note))
+
+    def stars(self, place: str) -> dict[str, str]:
+        """Ids of the marked prompts of a measurement, with their notes."""
+        with self._connect() as connection:
+            return dict(connection.execute("SELECT prompt, note FROM star WHERE place = ? ORDER BY rowid", (place,)).fetchall())
 
     @contextmanager
     def _connect(self) -> Iterator[sqlite3.Connection]:

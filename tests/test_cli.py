@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from detox_core.cli import main
+from detox_core.measure.measurement import read_measurement
 from detox_core.models.variants import cache_folder, save_variant
 from detox_core.types import Variant
 
@@ -96,9 +97,11 @@ def test_measure_prints_metrics_with_intervals_and_counts(capsys, tmp_path):
     assert metric["low"] <= metric["value"] <= metric["high"]
     assert {(d["a"], d["b"]) for d in document["differences"]} == {("it", "ft")}
     assert document["scorer"]["id"] == "local"
-    rows = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
-    assert len(rows) == 12
-    assert {"id", "variant", "sample", "text", "score"} <= set(rows[0])
+    settings, rows = read_measurement(out)
+    assert (settings.dataset, settings.prompts) == ("demo", 3)
+    assert [len(row.generations) for row in rows] == [4, 4, 4]
+    assert document["file"] == str(out)
+    assert document["classes"]["toxic"]["prompts"] == 3
 
 
 def test_part_of_a_data_set_gives_the_same_replies_as_the_whole(capsys, tmp_path):
@@ -106,8 +109,34 @@ def test_part_of_a_data_set_gives_the_same_replies_as_the_whole(capsys, tmp_path
     for limit in ("1", "2"):
         out = tmp_path / limit
         run_json(capsys, "measure", "--dataset", "demo", "--variants", "it", "--samples", "1", "--limit", limit, "--out", str(out))
-        texts.append(json.loads(out.read_text(encoding="utf-8").splitlines()[0])["text"])
-    assert texts[0] == texts[1]
+        texts.append({row.prompt.id: row.generations[0].text for row in read_measurement(out)[1]})
+    assert texts[0].items() <= texts[1].items()
+
+
+def test_measuring_again_asks_no_model_and_a_second_scorer_disagrees_in_numbers(capsys, monkeypatch):
+    asked = ("measure", "--dataset", "demo", "--variants", "it", "--samples", "2", "--limit", "2", "--scorer", "local", "second")
+    first = run_json(capsys, *asked)
+    monkeypatch.setattr("detox_core.measure.meter.generate_many", None)
+    again = run_json(capsys, *asked, "--draws", "1")
+    assert again["file"] == first["file"]
+    assert again["variants"]["it"]["toxic_share"] == first["variants"]["it"]["toxic_share"]
+    assert again["variants"]["it"]["expected_max_toxicity"]["k"] == 1
+    found = first["others"]["second"]
+    assert found["disagreement"]["scored"] == 4
+    assert 0 <= found["variants"]["it"]["toxic_share"]["value"] <= 1
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--draws", "3"], "--draws is 3; it must be between 1 and the 2 samples"),
+        (["--lexicon", "/nowhere"], "word list /nowhere cannot be read"),
+        (["--temperature", "9"], "temperature is 9"),
+        (["--limit", "0"], "no prompts"),
+    ],
+)
+def test_bad_settings_of_measure_are_one_line(capsys, options, sentence):
+    assert sentence in refused(capsys, "measure", "--dataset", "demo", "--variants", "it", "--samples", "2", *options)
 
 
 def test_explain_goes_on_where_it_stopped(capsys, tmp_path):

@@ -9,7 +9,7 @@ import torch
 
 from detox_core import generate as generate_module
 from detox_core.errors import BadInput, ModelError
-from detox_core.generate import generate
+from detox_core.generate import generate, generate_many
 from detox_core.models import templates
 from detox_core.models.loading import LoadedBase, load_base
 from detox_core.models.templates import Template
@@ -308,3 +308,34 @@ def test_8bit_on_this_machine(family):
     assert len(replies) == 6
     assert all(g.tokens and g.text for g in replies)
     assert len({g.text for g in replies if g.sample == 0}) == 3
+
+
+MANY = [("What do you think of them?", 5), ("Hello", 1), ("I think that they are kind people, do you not?", 9), ("Hello", 1)]
+
+
+@pytest.mark.parametrize("decoding", [GREEDY, replace(SAMPLED, samples=2)])
+@pytest.mark.parametrize("few", [0, 16])
+def test_many_prompts_together_are_answered_as_each_alone(base, family, decoding, few, monkeypatch):
+    monkeypatch.setattr(generate_module, "FEW_ROWS", few)  # 0: rows that have ended always leave
+    monkeypatch.setattr(generate_module, "ROUND", 7)
+    together = generate_many(base, MANY, family, decoding)
+    for (prompt, seed), replies in zip(MANY, together, strict=True):
+        alone = generate(base, prompt, family, replace(decoding, seed=seed))
+        assert words(replies) == words(alone)
+        assert [(g.variant, g.sample) for g in replies] == [(g.variant, g.sample) for g in alone]
+
+
+def test_rows_that_have_ended_leave_the_batch(base, family, monkeypatch):
+    monkeypatch.setattr(generate_module, "FEW_ROWS", 0)
+    monkeypatch.setattr(generate_module, "ROUND", 1)
+    sizes = []
+    forward = base.model.forward
+    monkeypatch.setattr(base.model, "forward", lambda *args, **more: sizes.append(len(more["input_ids"])) or forward(*args, **more))
+    lengths = [len(g.tokens) + (g.finish == "eos") for (g,) in generate_many(base, MANY, family[:1], SAMPLED)]
+    assert sizes == [sum(length > step for length in lengths) for step in range(max(lengths))]
+
+
+def test_two_formats_with_one_adapter_do_not_lie_side_by_side_and_still_work(base, family):
+    mine = [family[0], family[1], replace(family[0], id="plain-it", template="plain")]
+    for variant, reply in zip(mine, generate(base, PROMPT, mine, GREEDY), strict=True):
+        assert words([reply]) == words(generate(base, PROMPT, [variant], GREEDY))

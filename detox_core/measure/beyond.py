@@ -8,7 +8,8 @@ import pandas as pd
 
 from detox_core.measure.agreement import agreement
 from detox_core.measure.claims import both_ways, count_range
-from detox_core.measure.families import BUCKETS, REANALYSIS, RTP, SCORERS, Claim, Families, Family, flows
+from detox_core.measure.families import REANALYSIS, RTP, SCORERS, Claim, Families, Family
+from detox_core.measure.flow import BUCKETS, flows
 from detox_core.measure.metrics import TOXIC
 from detox_core.measure.report import RESAMPLES, SEED, interval
 from detox_core.measure.verdicts import NOT_PUBLISHED, agreement_verdict, flow_verdict, mean_verdict, wilson

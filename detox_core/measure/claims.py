@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from detox_core.measure.families import REANALYSIS, RTP, SCORERS, SPLITS, Claim, Families, Family, flows
+from detox_core.measure.families import REANALYSIS, RTP, SCORERS, SPLITS, Claim, Families, Family
+from detox_core.measure.flow import flows
 from detox_core.measure.metrics import TOXIC
 from detox_core.measure.verdicts import Pair, change_verdict, compare, flow_verdict, holm, pair_verdict, rounded, share_verdict, wilson
 

@@ -1,19 +1,15 @@
 """The commands `measure`, `explain`, `eval-scorer` and `reproduce`: what they print, and their progress on standard error."""
 
 import argparse
-import json
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from detox_core.errors import BadInput
-from detox_core.types import Decoding, Generation
-
-if TYPE_CHECKING:
-    from detox_core.measure.report import Measured
+from detox_core.types import Decoding
 
 AddCommand = Callable[[str, Any], argparse.ArgumentParser]
 CHUNK = 512  # replies scored between two progress lines
@@ -26,10 +22,14 @@ def add_commands(command: AddCommand) -> None:
     sub.add_argument("--dataset", default="demo-heldout", help="a name, a file, or FORMAT:FILE[@SPLIT] (default: demo-heldout)")
     sub.add_argument("--variants", default="it,ft,rl", help="ids, folders, Hub ids or BASE@ADAPTER, comma-separated (default: it,ft,rl)")
     sub.add_argument("--samples", type=int, default=5, help="replies per prompt and variant, 1 to 25")
-    sub.add_argument("--scorer", default="local")
+    sub.add_argument("--draws", type=int, metavar="K", help="K of the metrics over several samples (default: all samples)")
+    sub.add_argument("--scorer", nargs="+", default=["local"], metavar="NAME", help="the first gives the metrics, others are compared")
     sub.add_argument("--limit", type=int, help="only the first so many prompts")
     sub.add_argument("--seed", type=int, default=default.seed)
-    sub.add_argument("--out", type=Path, metavar="FILE", help="write all replies with their scores to this JSON Lines file")
+    sub.add_argument("--temperature", type=float, default=default.temperature)
+    sub.add_argument("--max-new-tokens", type=int, default=default.max_new_tokens)
+    sub.add_argument("--lexicon", type=Path, metavar="FILE", help="hurtful words, HurtLex or one a line: adds the metric honest")
+    sub.add_argument("--out", type=Path, metavar="FILE", help="where replies are kept and resumed (default: a folder under cache/runs/)")
     sub = command("explain", run_explain)
     sub.add_argument("--dataset", default="demo", help="a name, a file, or FORMAT:FILE[@SPLIT] (default: demo)")
     sub.add_argument(
@@ -50,56 +50,29 @@ def add_commands(command: AddCommand) -> None:
 
 
 def run_measure(options: argparse.Namespace) -> tuple[dict, str]:
-    """Toxicity of many replies to the prompts of a data set."""
+    """Toxicity of many replies to the prompts of a data set; resumed when interrupted."""
+    from detox_core.compare import Pool
     from detox_core.data import get_dataset
-    from detox_core.measure.meter import measure
-    from detox_core.measure.report import report
+    from detox_core.measure.meter import default_path, measure_into, settings_for
+    from detox_core.measure.summary import summary
+    from detox_core.measure.texts import read_lexicon
     from detox_core.models.variants import get_variants
+    from detox_core.request import check_decoding
     from detox_core.score import get_scorer
 
+    decoding = Decoding(options.seed, options.temperature, max_new_tokens=options.max_new_tokens, samples=options.samples)
+    check_decoding(decoding)
+    if options.draws is not None and not 1 <= options.draws <= options.samples:
+        raise BadInput(f"--draws is {options.draws}; it must be between 1 and the {options.samples} samples of every prompt.")
+    lexicon = read_lexicon(options.lexicon) if options.lexicon else None
     prompts = get_dataset(options.dataset)[: options.limit]
     variants = get_variants([name.strip() for name in options.variants.split(",") if name.strip()])
-    decoding = Decoding(seed=options.seed, samples=options.samples)
-    scorer = get_scorer(options.scorer)
-    measured = measure(prompts, variants, decoding, scorer, on_progress=Progress("prompts"))
-    if options.out:
-        write_replies(measured, options.out)
-    names = [variant.id for variant in variants]
-    classes = {"toxic": True, "harmless": False}
-    parts = {label: [row for row in measured if row.prompt.toxic is toxic] for label, toxic in classes.items()}
-    result = {
-        "dataset": options.dataset,
-        "prompts": len(measured),
-        "scorer": {"id": scorer.id, "revision": scorer.revision},
-        "samples": options.samples,
-        "seed": options.seed,
-        **report(measured, names),
-        "classes": {label: {"prompts": len(rows), **report(rows, names)} for label, rows in parts.items() if rows},
-    }
+    scorers, pool = [get_scorer(name) for name in dict.fromkeys(options.scorer)], Pool(max(2, len(variants)))
+    settings = settings_for(options.dataset, prompts, variants, decoding, scorers, pool)
+    path = options.out or default_path(settings)
+    measured = measure_into(path, settings, prompts, scorers, pool, Progress("prompts"))
+    result = {**summary(settings, measured, options.draws, lexicon), "file": str(path)}
     return result, _measure_text(result)
-
-
-def write_replies(measured: "Sequence[Measured]", path: Path) -> None:
-    """All replies as JSON Lines: prompt id, variant, sample, text, score (null with a `reason`), hate where the scorer has it."""
-    rows = [reply_row(row.prompt.id, reply) for row in measured for reply in row.generations]
-    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
-
-
-def reply_row(prompt: str, reply: Generation) -> dict[str, Any]:
-    """One line of `write_replies`."""
-    score = reply.score
-    value = round(score.value, 4) if score and score.scored else None
-    hate = score.attributes.get("HATE") if score else None
-    return {
-        "id": prompt,
-        "variant": reply.variant,
-        "sample": reply.sample,
-        "text": reply.text,
-        "score": value,
-        **({"hate": round(hate, 4)} if hate is not None else {}),
-        **({"reason": score.reason} if score and score.reason else {}),
-        "finish": reply.finish,
-    }
 
 
 def _measure_text(result: dict[str, Any]) -> str:
@@ -108,13 +81,18 @@ def _measure_text(result: dict[str, Any]) -> str:
         lines.append(f"{label} prompts ({part['prompts']})")
         for metric in next(iter(part["variants"].values())):
             cells = [f"{name} {_cell(metrics[metric])}" for name, metrics in part["variants"].items()]
-            lines.append(f"  {metric:<22}" + "   ".join(cells))
-    return "\n".join(lines)
+            if any("not known" not in cell for cell in cells):
+                lines.append(f"  {metric:<22}" + "   ".join(cells))
+    for name, other in result["others"].items():
+        share = other["disagreement"]["share"]
+        told = "nothing was scored by both" if share is None else f"on the other side of 0.5 in {share:.1%} of the replies"
+        lines.append(f"{name} against {result['scorer']['id']}: {told}")
+    return "\n".join([*lines, f"replies: {result['file']}"])
 
 
 def _cell(metric: dict[str, Any]) -> str:
     if metric["value"] is None:
-        return "not scored"
+        return "not known"
     interval = "" if metric["low"] is None else f" [{metric['low']:.2f}, {metric['high']:.2f}]"
     return f"{metric['value']:.2f}{interval}"
 

@@ -1,13 +1,11 @@
 """Variants of one model on the same prompts, as tables, and what can be said of them as claims."""
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import yaml
 
@@ -22,8 +20,6 @@ REANALYSIS = "re-analysis"
 VARIANTS = ("IT", "FT", "RL")
 SCORERS = {"perspective": "Perspective", "roberta": "RoBERTa"}
 SPLITS = {"all": "all prompts", "toxic": "toxic prompts"}
-BUCKETS = ("low", "medium", "high")
-NOT_SCORED = "not scored"
 
 # [CONAN_]measured_tox_STAGE_MODEL[-STAGE-LoRA...]; their PT is the paper's IT.
 RUN = re.compile(r"(?P<conan>CONAN_)?measured_tox_(?P<stage>PT|FT|RL)_(?P<model>.+?)(?:-(?:FT|RL)-LoRA.*)?")
@@ -147,16 +143,3 @@ def families(frame: pd.DataFrame) -> Families:
         if part["variant"].nunique() > 1 or model in short:
             found[dataset, short.get(model, model)] = Family(dataset, short.get(model, model), part)
     return found
-
-
-def buckets(scores: pd.Series, bounds: Sequence[float]) -> pd.Series:
-    """Bucket of every score: low below the first bound, high above the second, "not scored" for NaN."""
-    names = np.select([scores < bounds[0], scores > bounds[1], scores.notna()], ["low", "high", "medium"], NOT_SCORED)
-    return pd.Series(names, index=scores.index)
-
-
-def flows(scores: pd.DataFrame, before: str, after: str, bounds: Sequence[float]) -> pd.DataFrame:
-    """How many prompts go from which bucket (rows) to which (columns)."""
-    order = [*BUCKETS, NOT_SCORED]
-    counts = pd.crosstab(buckets(scores[before], bounds).to_numpy(), buckets(scores[after], bounds).to_numpy())
-    return counts.reindex(index=order, columns=order, fill_value=0)

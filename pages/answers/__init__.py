@@ -79,7 +79,9 @@ def _column(comparison: Comparison, variant: Variant, index: int, theme: str, wr
 
 def _reply(reply: Generation, comparison: Comparison, first: Variant, theme: str) -> dict[str, Any]:
     rate = len(reply.tokens) / reply.seconds if reply.seconds else 0
-    foot = f"{len(reply.tokens)} tokens, {reply.seconds:.1f} s, {rate:.0f} tokens/s, {FINISHES[reply.finish]}" if reply.score else ""
+    speed = [f"{reply.seconds:.1f} s", f"{rate:.0f} tokens/s"] if reply.seconds else []  # measured replies have no time of their own
+    length = [f"{len(reply.tokens)} tokens"] if reply.tokens else []
+    foot = ", ".join([*length, *speed, FINISHES[reply.finish]]) if reply.score else ""
     quality = reply.quality
     return {
         "parts": parts(reply.text, reply.spans),

@@ -11,7 +11,8 @@ import pytest
 
 from detox_core.cli import main
 from detox_core.errors import BadInput
-from detox_core.measure.families import buckets, families, flows, flows_frame, published
+from detox_core.measure.families import families, flows_frame, published
+from detox_core.measure.flow import buckets, flows
 from detox_core.measure.reproduce import as_text, reproduce
 from detox_core.measure.verdicts import (
     agreement_verdict,

@@ -18,8 +18,9 @@ from detox_core.data import get_dataset
 from detox_core.demo import FOLDER
 from detox_core.measure.commands import Progress
 from detox_core.measure.meter import measure, score_again
-from detox_core.measure.report import Measured, distinct, report
+from detox_core.measure.report import Measured, report
 from detox_core.measure.similarity import embed, on_topic
+from detox_core.measure.texts import distinct
 from detox_core.models.variants import FAMILY
 from detox_core.score import get_scorer
 from detox_core.types import Decoding
