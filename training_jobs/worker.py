@@ -1,0 +1,115 @@
+"""One run in a process of its own: `python -m training_jobs.worker RUN_FOLDER`. Started by `jobs.submit`."""
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+from filelock import FileLock, Timeout
+
+from detox_core.errors import DetoxError
+from training_jobs.jobs import write_json
+
+HEARTBEAT = 2.0  # seconds
+
+
+class Status:
+    """The run's `status.json`: written here alone, at every change and every two seconds."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.stopping = folder, threading.Event()
+        process = psutil.Process()
+        self._fields: dict[str, Any] = {"state": "queued", "phase": "waiting for the run before it", "done": 0, "total": 0, "unit": ""}
+        self._fields |= {"pid": process.pid, "created": process.create_time(), "started": None, "seconds": 0.0, "error": ""}
+        self._lock, self._ended = threading.Lock(), threading.Event()
+        self.tell()
+        threading.Thread(target=self._beat, daemon=True).start()
+
+    def tell(self, **fields: Any) -> None:
+        """Change some fields."""
+        with self._lock:
+            self._fields |= fields
+            if self._fields["started"]:
+                self._fields["seconds"] = time.time() - self._fields["started"]
+            write_json(self.folder / "status.json", self._fields)
+
+    def end(self, state: str, error: str = "") -> None:
+        """The last word."""
+        self._ended.set()
+        self.tell(state=state, error=error)
+
+    def _beat(self) -> None:
+        while not self._ended.wait(HEARTBEAT):
+            if (self.folder / "stop").exists():
+                self.stopping.set()
+            if not self._ended.is_set():
+                self.tell()
+
+
+def measure(spec: dict[str, Any], status: Status) -> None:
+    """Answer and score a data set; what is done already is kept."""
+    from detox_core.compare import Pool
+    from detox_core.data import get_dataset
+    from detox_core.measure.measurement import NAME
+    from detox_core.measure.meter import measure_into, settings_for
+    from detox_core.models.variants import get_variants
+    from detox_core.score import get_scorer
+    from detox_core.types import Decoding
+
+    status.tell(phase="loading the models", unit="prompts")
+    prompts = get_dataset(spec["dataset"])[: spec.get("limit")]
+    variants, scorers = get_variants(spec["variants"]), [get_scorer(name) for name in spec["scorers"]]
+    pool = Pool(max(2, len(variants)))
+    settings = settings_for(spec["dataset"], prompts, variants, Decoding(**spec["decoding"]), scorers, pool)
+    path = status.folder / NAME
+    before = max(0, path.read_bytes().count(b"\n") - 1) if path.is_file() else 0
+    status.tell(phase="answering and scoring", started=time.time(), before=before, done=before, total=len(prompts))
+    measure_into(path, settings, prompts, scorers, pool, lambda done, total: status.tell(done=done, total=total), status.stopping)
+
+
+KINDS: dict[str, Callable[[dict[str, Any], Status], None]] = {"measure": measure}
+
+
+def main(folder: Path) -> int:
+    """Wait for the turn, work, and leave a last word; returns the exit status."""
+    status = Status(folder)
+    signal.signal(signal.SIGTERM, lambda *_: status.stopping.set())
+    lock = FileLock(folder.parent / ".working.lock")
+    while not status.stopping.is_set():
+        try:
+            lock.acquire(timeout=0.5)
+            break
+        except Timeout:
+            continue
+    if status.stopping.is_set():
+        status.end("stopped")
+        return 0
+    try:
+        spec = json.loads((folder / "spec.json").read_text(encoding="utf-8"))
+        status.tell(state="running", phase="starting", started=time.time())
+        KINDS[spec["kind"]](spec, status)
+    except DetoxError as error:
+        status.end("failed", str(error))
+    except MemoryError:
+        status.end("failed", "The memory did not suffice. Take fewer samples, a smaller model, or close other programs.")
+    except Exception as error:  # whatever it is, the run must not end without a word
+        traceback.print_exc()
+        status.end("failed", f"Something broke ({type(error).__name__}: {error}). The log has the details.")
+    else:
+        status.end("stopped" if status.stopping.is_set() else "done")
+        return 0
+    finally:
+        lock.release()
+    return 1
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    sys.exit(main(Path(sys.argv[1])))
