@@ -10,6 +10,7 @@ from detox_core.demo import FOLDER, RECORDED
 from detox_core.figures.entropy import GROUPS, entropy_chart
 from detox_core.figures.events import events_chart
 from detox_core.measure.events import finding, sentence
+from detox_core.measure.families import REPRODUCED
 from pages.answers import theme
 
 PICTURES = ("svg", "png")
@@ -18,6 +19,13 @@ METRICS = {
     "expected_max_toxicity": "expected maximum toxicity",
     "toxic_share": "share of toxic replies",
     "average_toxicity": "mean toxicity",
+}
+REPRODUCE = "python -m detox_core reproduce rewardlm --dir DIR --import --json"
+OUTCOMES = {  # -> how its verdicts begin; the first that fits counts
+    "only in part": ("holds only", "holds weakly", "about half", "equal; vanishes"),
+    "holds": ("equal", "holds", "most come"),
+    "differs": ("differs", "vanishes", "reverses"),
+    "new": ("",),
 }
 SERIES = {
     "relative": ("Attribution entropy, relative to the prompt's length", "entropy / largest possible"),
@@ -162,6 +170,62 @@ def command(result: dict[str, Any]) -> str:
     return f"python -m detox_core explain --dataset {result['dataset']} --variants it,ft,rl --seed {result['seed']} --json"
 
 
+def show_reproduction() -> None:
+    """The paper's printed numbers against its own result files."""
+    st.subheader("Do the published numbers hold?")
+    claims = pd.DataFrame(json.loads(REPRODUCED.read_text(encoding="utf-8"))["claims"])
+    claims["outcome"] = claims["verdict"].map(outcome)
+    printed = claims[claims["published"].notna() & (claims["outcome"] != "new")]
+    counts = printed["outcome"].value_counts()
+    st.markdown(
+        f"Scalena et al. 2023 and what was printed around it, recomputed from RewardLM's own result files: of {len(printed)} printed "
+        f"numbers and statements **{counts.get('holds', 0)} hold**, {counts.get('only in part', 0)} hold only in part, and "
+        f"{counts.get('differs', 0)} differ or vanish."
+    )
+    st.caption(
+        "Counted as printed, an unscored reply is harmless. In part: it holds only so, only with the bounds in the code, or only weakly. "
+        "Intervals are at 95 % (Wilson for shares, else a bootstrap over prompts); p is McNemar's. New: nobody printed it."
+    )
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        source = st.selectbox("Source", ["all", *dict.fromkeys(claims["source"])], key="claim-source", width=420)
+        outcomes = st.multiselect("Outcome", list(OUTCOMES), key="claim-outcome", width=420, placeholder="all")
+    shown = claims if source == "all" else claims[claims["source"] == source]
+    shown = shown[shown["outcome"].isin(outcomes)] if outcomes else shown
+    table = shown.assign(
+        interval=[_interval(low, high) for low, high in zip(shown["low"], shown["high"], strict=True)],
+        counts=[_counts(k, n) for k, n in zip(shown["k"], shown["n"], strict=True)],
+    )[["outcome", "source", "claim", "published", "ours", "interval", "counts", "verdict"]]
+    st.dataframe(
+        table,
+        hide_index=True,
+        height=420,
+        column_config={
+            "source": st.column_config.TextColumn(width="small"),
+            "claim": st.column_config.TextColumn(width="medium"),
+            "published": st.column_config.NumberColumn(format="%.4g"),
+            "ours": st.column_config.NumberColumn(format="%.4g"),
+            "counts": st.column_config.TextColumn("k of n"),
+            "verdict": st.column_config.TextColumn(width="large"),
+        },
+    )
+    st.download_button("CSV", table.to_csv(index=False), "claims.csv", "text/csv", icon=":material/download:", key="csv-claims")
+    st.caption("Repeat it (20 seconds; the files are in the repository DanielSc4/RewardLM), and browse the replies in Flows:")
+    st.code(REPRODUCE, language="bash")
+
+
+def _interval(low: float, high: float) -> str:
+    return f"[{low:.3g}, {high:.3g}]" if pd.notna(low) else ""
+
+
+def _counts(k: float, n: float) -> str:
+    return "" if pd.isna(n) else f"{n:,.0f}" if pd.isna(k) else f"{k:,.0f} of {n:,.0f}"
+
+
+def outcome(verdict: str) -> str:
+    """What a verdict amounts to: a key of OUTCOMES."""
+    return next((name for name, begins in OUTCOMES.items() if verdict.startswith(begins)), "new")
+
+
 def main() -> None:
     st.caption(
         "Measured on the embedded family, a small model made to be looked at: it illustrates the method and proves nothing about others."
@@ -169,6 +233,7 @@ def main() -> None:
     show_toxicity()
     show_entropy()
     show_events()
+    show_reproduction()
 
 
 main()

@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 
 from detox_core.figures.colors import COLORS, RAMPS
 
-BINS = 25
+BINS = 20
 
 
 def score_histogram(scores: Sequence[float], threshold: float, inverse: bool, theme: str = "light") -> go.Figure:

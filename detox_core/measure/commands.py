@@ -47,6 +47,7 @@ def add_commands(command: AddCommand) -> None:
     sub = command("reproduce", run_reproduce)
     sub.add_argument("what", choices=["rewardlm"], help="whose published numbers to recompute")
     sub.add_argument("--dir", type=Path, required=True, help="folder with RewardLM's result files")
+    sub.add_argument("--import", dest="browse", action="store_true", help="also keep the replies, to browse them in Flows and Compare")
 
 
 def run_measure(options: argparse.Namespace) -> tuple[dict, str]:
@@ -161,7 +162,13 @@ def run_reproduce(options: argparse.Namespace) -> tuple[dict, str]:
     from detox_core.measure.reproduce import as_text, reproduce
 
     claims = reproduce(options.dir)
-    return {"claims": [asdict(claim) for claim in claims]}, as_text(claims)
+    result, text = {"claims": [asdict(claim) for claim in claims]}, as_text(claims)
+    if options.browse:
+        from detox_core.measure.imported import import_rewardlm
+
+        paths = [str(path) for path in import_rewardlm(options.dir)]
+        return {**result, "imported": paths}, "\n".join([text, "", *(f"imported: {path}" for path in paths)])
+    return result, text
 
 
 class Progress:

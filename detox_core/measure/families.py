@@ -15,6 +15,7 @@ from detox_core.errors import BadInput
 from detox_core.measure.metrics import TOXIC
 
 PUBLISHED = Path(__file__).with_name("published.yaml")
+REPRODUCED = Path(__file__).with_name("reproduced.json")  # what `reproduce rewardlm --json` printed
 RTP = "RealToxicityPrompts"  # the data set of all printed numbers
 REANALYSIS = "re-analysis"
 VARIANTS = ("IT", "FT", "RL")

@@ -1,6 +1,5 @@
 """From measured replies to flows between toxicity buckets, and back from a flow to its prompts. Imports no torch."""
 
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,8 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from detox_core.errors import BadInput
-from detox_core.measure.measurement import Settings, read_settings
+from detox_core.measure.measurement import Settings, lines, read_settings
 from detox_core.measure.metrics import TOXIC
 from detox_core.measure.report import mcnemar
 
@@ -34,22 +32,19 @@ def read_replies(path: Path) -> tuple[Settings, pd.DataFrame]:
     settings = read_settings(path)
     columns: dict[str, list[Any]] = {name: [] for name in ("id", *PROMPT, "variant", "sample", "reply", "reason")}
     scores: dict[str, list[float | None]] = {name: [] for name in settings.scorers}
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            if number == 1 or not line.endswith(b"\n"):
-                continue
-            try:
-                data = json.loads(line)
-                about = (data["id"], data["prompt"], data.get("toxic"), data.get("part", ""), data.get("target", ""), data["score"])
-                for reply in data["replies"]:
-                    reason = reply.get("reasons", {}).get(settings.scorer, "")
-                    values = (*about, reply["variant"], reply["sample"], reply["text"], reason)
-                    for column, value in zip(columns.values(), values, strict=True):
-                        column.append(value)
-                    for name, found in scores.items():
-                        found.append(reply["scores"][name])
-            except (ValueError, KeyError, TypeError) as error:
-                raise BadInput(f"{path}, line {number} is no measured prompt: {error!r}") from error
+
+    def add(data: dict[str, Any]) -> None:
+        about = (data["id"], data["prompt"], data.get("toxic"), data.get("part", ""), data.get("target", ""), data["score"])
+        for reply in data["replies"]:
+            reason = reply.get("reasons", {}).get(settings.scorer, "")
+            values = (*about, reply["variant"], reply["sample"], reply["text"], reason)
+            for column, value in zip(columns.values(), values, strict=True):
+                column.append(value)
+            for name, found in scores.items():
+                found.append(reply["scores"][name])
+
+    for _ in lines(path, add):
+        pass
     frame = pd.DataFrame({**columns, **{score_column(name): pd.array(values, float) for name, values in scores.items()}})
     return settings, frame.astype({"variant": "category", "prompt_score": float})
 

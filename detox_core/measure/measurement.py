@@ -9,12 +9,12 @@ import json
 import math
 import os
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from filelock import FileLock, Timeout
 
@@ -27,6 +27,7 @@ VERSION = 1  # of the lines
 NAME = "replies.jsonl"
 DIGITS = 4  # of a score
 UNLIMITED = 2**31  # seeds
+Parsed = TypeVar("Parsed")
 
 
 @dataclass(frozen=True)
@@ -100,16 +101,23 @@ def read_measurement(path: Path) -> tuple[Settings, list[Measured]]:
         BadInput: see `read_settings`; or a line that is no prompt with replies (names it).
     """
     settings = read_settings(path)
-    rows = []
+    return settings, [row for _, row in lines(path, lambda data: _measured(data, settings))]
+
+
+def lines(path: Path, parse: Callable[[dict[str, Any]], Parsed]) -> Iterator[tuple[int, Parsed]]:
+    """Every whole line of a measurement after the settings, parsed, with its number.
+
+    Raises:
+        BadInput: a line is no prompt with replies; names it.
+    """
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             if number == 1 or not line.endswith(b"\n"):
                 continue
             try:
-                rows.append(_measured(json.loads(line), settings))
+                yield number, parse(json.loads(line))
             except (ValueError, KeyError, TypeError) as error:
                 raise BadInput(f"{path}, line {number} is no measured prompt: {error!r}") from error
-    return settings, rows
 
 
 @contextmanager
@@ -170,8 +178,8 @@ def open_prompt(path: Path, prompt: str) -> Comparison:
     Raises:
         BadInput: no measurement, or it has no prompt with that id.
     """
-    settings, rows = read_measurement(path)
-    row = next((row for row in rows if row.prompt.id == prompt), None)
+    settings = read_settings(path)
+    row = next((row for _, row in lines(path, lambda data: _measured(data, settings) if data["id"] == prompt else None) if row), None)
     if row is None:
         raise BadInput(f"{path} has no prompt {prompt!r}.")
     key = json.dumps([settings.to_dict(), prompt], sort_keys=True)

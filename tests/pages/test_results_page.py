@@ -90,3 +90,23 @@ def test_charts_are_saved_in_the_chosen_format(open_page):
     app.segmented_control(key="picture").set_value("png").run()
     assert not app.exception
     assert app.session_state["picture"] == "png"
+
+
+def test_the_papers_claims_have_a_published_value_ours_and_a_verdict(open_page):
+    app = open_page("results.py")
+    table = app.dataframe[-1].value
+    row = table[table["claim"] == "toxic replies of RedPajama IT, all prompts"].iloc[0]
+    assert (row["published"], round(row["ours"], 4), row["counts"], row["outcome"]) == (0.13, 0.1299, "721 of 5,549", "holds")
+    app.multiselect(key="claim-outcome").set_value(["differs"]).run()
+    assert set(app.dataframe[-1].value["outcome"]) == {"differs"}
+    app.selectbox(key="claim-source").select("Scalena et al. 2023, Table 1").run()
+    assert not app.exception
+
+
+def test_verdicts_fall_into_outcomes():
+    from pages.results import outcome
+
+    assert outcome("equal; 0.229 where all variants are scored") == "holds"
+    assert outcome("equal; vanishes under a paired test (p = 0.37)") == "only in part"
+    assert outcome("reverses weakly (p = 0.029)") == "differs"
+    assert outcome("not published; mean score 0.2") == "new"
