@@ -12,6 +12,7 @@ import psutil
 
 PROMPT = "Women can't drive, they should stay off the road."
 TOKENS = 60
+MEASURED, BATCH = 96, 32  # prompts of the measuring bench; rows of the loop it is compared with
 READ = 40  # tokens of the prompt in the attribution bench
 
 
@@ -78,6 +79,45 @@ def bench_attribution(rounds: int = 5) -> dict[str, Any]:
     }
 
 
+def bench_measure(rounds: int = 3) -> dict[str, Any]:
+    """The meter over 96 demo prompts with IT, FT and RL against the obvious loop: one variant at a time, library `generate` on 32
+    prompts at once in the order of the file, then a scoring pass. At most 60 tokens, in fp32, alternating after a warm-up; once with
+    five samples a prompt (what `measure` does by default) and once greedily.
+
+    Returns:
+        ours_s, other_s: median seconds with five samples; ratio = other / ours; per-round ratios; replies_per_s of ours; greedy: the
+        same figures with one greedy reply, and equal_replies, the share of them that both sides write alike.
+    """
+    from detox_core.types import Decoding
+
+    sampled, _, _ = _measuring(Decoding(max_new_tokens=TOKENS, samples=5), rounds)
+    greedy, mine, theirs = _measuring(Decoding(temperature=0, max_new_tokens=TOKENS), rounds)
+    alike = sum(a == b for a, b in zip(mine, theirs, strict=True)) / len(mine)
+    return {
+        "what": f"{MEASURED} prompts answered by IT, FT, RL and scored: the meter against one variant at a time, {BATCH} prompts a batch",
+        **sampled,
+        "greedy": {**greedy, "equal_replies": alike},
+    }
+
+
+def _measuring(decoding: Any, rounds: int) -> tuple[dict[str, Any], list[str], list[str]]:
+    """Both sides timed, and the replies of each, prompt by prompt."""
+    from detox_core.compare import Pool
+    from detox_core.data import get_dataset
+    from detox_core.measure.meter import measure
+    from detox_core.models.variants import DEFAULT, get_variants
+    from detox_core.score import get_scorer
+
+    prompts, variants, scorer, pool = get_dataset("demo")[:MEASURED], get_variants(list(DEFAULT)), get_scorer(), Pool()
+    loop = _loop([prompt.text for prompt in prompts], scorer, decoding)
+    mine = [reply.text for row in measure(prompts, variants, decoding, scorer, pool) for reply in row.generations]
+    theirs = [text for texts in zip(*loop(), strict=True) for text in texts]
+    pairs = [(_seconds(lambda: measure(prompts, variants, decoding, scorer, pool)), _seconds(loop)) for _ in range(max(1, rounds))]
+    ours_s, other_s = (statistics.median(times) for times in zip(*pairs, strict=True))
+    figures = {"ours_s": ours_s, "other_s": other_s, "ratio": other_s / ours_s, "ratios": [other / our for our, other in pairs]}
+    return {**figures, "replies_per_s": len(mine) / ours_s}, mine, theirs
+
+
 def _attribution_work(model: Any) -> float:
     """Multiply-adds of the matrix products: per portion one forward pass over its text, and a backward pass per token."""
     from detox_core.explain.attribution import PORTION
@@ -108,25 +148,46 @@ def _mixed() -> Callable[[], object]:
     return lambda: generate(base, PROMPT, variants, decoding)
 
 
+def _loop(texts: list[str], scorer: Any, decoding: Any) -> Callable[[], list[list[str]]]:
+    """The obvious way to measure: every model in turn over all prompts, then all scores."""
+    import torch
+
+    from detox_core.models.templates import TEMPLATES
+
+    models, tokenizer = _models(3)
+    tokenizer.padding_side = "left"
+    prompts = [TEMPLATES["redpajama"].render(text) for text in texts]
+    options: dict[str, Any] = {"max_new_tokens": decoding.max_new_tokens, "do_sample": False, "pad_token_id": tokenizer.pad_token_id}
+    if decoding.temperature:
+        sampling = {"temperature": decoding.temperature, "top_p": decoding.top_p, "top_k": 0}
+        options |= {"do_sample": True, "num_return_sequences": decoding.samples, **sampling}
+
+    def answers(model: Any) -> list[str]:
+        replies = []
+        for at in range(0, len(prompts), BATCH):
+            inputs = tokenizer(prompts[at : at + BATCH], return_tensors="pt", padding=True, return_token_type_ids=False)
+            output = model.generate(**inputs, **options)
+            replies += tokenizer.batch_decode(output[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+        return [reply.strip() for reply in replies]
+
+    def run() -> list[list[str]]:
+        with torch.inference_mode():
+            replies = [answers(model) for model in models]
+        for column in replies:
+            scorer.score(column)
+        return replies
+
+    return run
+
+
 def _separate(count: int = 3) -> Callable[[], object]:
     """The obvious way: a model per variant, adapters merged, called in turn."""
     import torch
-    from peft import PeftModel
-    from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from detox_core.demo import locate
     from detox_core.models.templates import TEMPLATES
-    from detox_core.models.variants import DEFAULT, get_variants
 
-    variants = get_variants(list(DEFAULT))[:count]
-    tokenizer = AutoTokenizer.from_pretrained(locate(variants[0].base))
+    models, tokenizer = _models(count)
     inputs = tokenizer(TEMPLATES["redpajama"].render(PROMPT), return_tensors="pt", return_token_type_ids=False)
-    models = []
-    for variant in variants:
-        model = AutoModelForCausalLM.from_pretrained(locate(variant.base), dtype=torch.float32)
-        if variant.adapter:
-            model = PeftModel.from_pretrained(model, str(locate(variant.adapter))).merge_and_unload()
-        models.append(model.eval())
 
     def run() -> None:
         with torch.inference_mode():
@@ -134,6 +195,25 @@ def _separate(count: int = 3) -> Callable[[], object]:
                 model.generate(**inputs, max_new_tokens=TOKENS, min_new_tokens=TOKENS, do_sample=False, pad_token_id=0)
 
     return run
+
+
+def _models(count: int) -> tuple[list[Any], Any]:
+    """The first variants of the family as models of their own, adapters merged, and their tokenizer."""
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from detox_core.demo import locate
+    from detox_core.models.variants import DEFAULT, get_variants
+
+    variants = get_variants(list(DEFAULT))[:count]
+    models = []
+    for variant in variants:
+        model = AutoModelForCausalLM.from_pretrained(locate(variant.base), dtype=torch.float32)
+        if variant.adapter:
+            model = PeftModel.from_pretrained(model, str(locate(variant.adapter))).merge_and_unload()
+        models.append(model.eval())
+    return models, AutoTokenizer.from_pretrained(locate(variants[0].base))
 
 
 def _seconds(run: Callable[[], object]) -> float:

@@ -172,9 +172,10 @@ def run_doctor(_: argparse.Namespace) -> tuple[dict, str]:
 
 def run_bench(options: argparse.Namespace) -> tuple[dict, str]:
     """Ours against the obvious alternative, in one run."""
-    from detox_core.bench import bench_attribution, bench_generate
+    from detox_core.bench import bench_attribution, bench_generate, bench_measure
 
-    result = {"generate": bench_generate, "attribution": bench_attribution}[options.what](options.rounds)
+    benches = {"generate": bench_generate, "attribution": bench_attribution, "measure": bench_measure}
+    result = benches[options.what](options.rounds)
     return result, "\n".join(f"{key}: {value}" for key, value in result.items())
 
 
@@ -210,6 +211,6 @@ def _parser() -> argparse.ArgumentParser:
     add_data_commands(command)
     add_commands(command)
     sub = command("bench", run_bench)
-    sub.add_argument("what", choices=["generate", "attribution"])
+    sub.add_argument("what", choices=["generate", "attribution", "measure"])
     sub.add_argument("--rounds", type=int, default=5)
     return parser

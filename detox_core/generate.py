@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from transformers import GenerationConfig
-from transformers.generation import LogitsProcessorList, StoppingCriteriaList, TopPLogitsWarper
+from transformers.generation import LogitsProcessorList, StoppingCriteriaList
 
 from detox_core.errors import BadInput
 from detox_core.models.loading import LoadedBase
@@ -18,9 +18,10 @@ from detox_core.models.mixing import PLAIN, mixable, mixed
 from detox_core.request import check_decoding
 from detox_core.types import Decoding, Finish, Generation, Variant
 
-MAX_ROWS = 96  # rows of one batch; more are decoded in several
+MAX_ROWS = 288  # rows of one batch; more are decoded in several
+LARGE, MAX_ROWS_LARGE = 2**30, 96  # bytes of weights from which a model gets smaller batches: its cache needs the memory
 FEW_ROWS = 16  # a batch up to this size gains nothing from dropping the rows that have ended
-ROUND = 12  # tokens; after so many a larger batch goes on with the rows that have not ended
+ROUND = 6  # tokens; after so many a larger batch goes on with the rows that have not ended
 OnUpdate = Callable[[list[Generation]], None]
 
 
@@ -61,8 +62,8 @@ def generate_many(
 ) -> list[list[Generation]]:
     """Reply to several prompts, each as `generate` would with its own seed, in as few batches as fit.
 
-    Rows that have ended leave the batch every 12 tokens, so long replies do not hold up the many short ones. Prompts of similar
-    length make the least padding.
+    A prompt is read once for all its samples, and rows that have ended leave the batch every 6 tokens, so long replies do not hold up
+    the many short ones. Prompts of similar length make the least padding.
 
     Args:
         prompts: text and seed of each; `decoding.seed` is not used.
@@ -92,7 +93,7 @@ def generate_many(
                 begun[row.prompt].append(row.reply(base))
         return begun
 
-    for batch in _batches(rows, len(variants), together):
+    for batch in _batches(rows, max_rows(base) // (len(variants) if together else 1), together):
         alone = not together and batch[0].adapter != PLAIN
         _Batch(base, batch, decoding, lambda: on_update(told()), stop or threading.Event()).decode(alone)
     return told()
@@ -142,17 +143,25 @@ def _read(base: LoadedBase, prompt: str, variant: Variant, decoding: Decoding) -
     return list(ids)
 
 
-def _batches(rows: Sequence[_Row], variants: int, together: bool) -> list[list[_Row]]:
-    """Rows of one (prompt, sample) share their noise and so stay in one batch; equal adapters lie side by side."""
+def max_rows(base: LoadedBase) -> int:
+    """How many replies of this model are written in one batch."""
+    return MAX_ROWS if base.bytes < LARGE else min(MAX_ROWS, MAX_ROWS_LARGE)
+
+
+def _batches(rows: Sequence[_Row], draws: int, together: bool) -> list[list[_Row]]:
+    """Rows of one (prompt, sample), a draw, share their noise and so stay in one batch; equal adapters lie side by side."""
     columns = [list(rows)] if together else [list(own) for _, own in groupby(sorted(rows, key=_adapter), key=_adapter)]
-    size = max(1, MAX_ROWS // (variants if together else 1))
-    batches = []
+    batches, size = [], max(1, draws)
     for column in columns:
-        draws = sorted({(row.prompt, row.sample) for row in column})
-        for at in range(0, len(draws), size):
-            chosen = set(draws[at : at + size])
-            batches.append(sorted((row for row in column if (row.prompt, row.sample) in chosen), key=_adapter))
+        drawn = sorted({(row.prompt, row.sample) for row in column})
+        for at in range(0, len(drawn), size):
+            chosen = set(drawn[at : at + size])
+            batches.append(sorted((row for row in column if (row.prompt, row.sample) in chosen), key=_place))
     return batches
+
+
+def _place(row: _Row) -> tuple[str, str, int, int]:
+    return row.adapter, row.variant.id, row.prompt, row.sample
 
 
 def _adapter(row: _Row) -> str:
@@ -170,54 +179,85 @@ class _Batch:
     def __init__(self, base: LoadedBase, rows: list[_Row], decoding: Decoding, on_update: Callable[[], None], stop) -> None:
         self.base, self.rows, self.decoding, self.on_update, self.stop = base, rows, decoding, on_update, stop
         self.noise = {(row.seed, row.sample): torch.Generator().manual_seed(row.seed * 1009 + row.sample) for row in rows}
-        self.top_p = TopPLogitsWarper(decoding.top_p) if decoding.top_p < 1 else None
         self.eos = _eos_ids(base)
         self.started = self.told = time.perf_counter()
 
     def decode(self, alone: bool) -> None:
         """Write all replies; `alone` = one adapter, which the library itself switches on."""
-        model, left = self.base.model, self.decoding.max_new_tokens
+        left = self.decoding.max_new_tokens
         for row in self.rows:
             row.began = True
         if alone:
-            model.set_adapter(self.rows[0].adapter)
-        while left and (live := [row for row in self.rows if row.finish is None]):
-            count = left if len(live) <= FEW_ROWS else min(left, ROUND)
-            with torch.inference_mode(), nullcontext() if alone else mixed(model, [row.adapter for row in live]):
-                self._round(live, count)
+            self.base.model.set_adapter(self.rows[0].adapter)
+        self.alone, self.live = alone, self.rows
+        self.cache, self.ids = self._read_once()
+        while left and self.live:
+            count = left if len(self.live) <= FEW_ROWS else min(left, ROUND)
+            self._round(count)
             left -= count
         for row in self.rows:
             row.finish = row.finish or "length"
         self.on_update()
 
-    def _round(self, live: list[_Row], count: int) -> None:
-        model: Any = self.base.model
-        tokenizer = self.base.tokenizer
-        self.live = live
-        inputs = tokenizer.pad({"input_ids": [row.read + row.tokens for row in live]}, return_tensors="pt").to(model.device)
-        options = {
-            "generation_config": GenerationConfig(
-                max_new_tokens=count,
-                do_sample=False,
-                use_cache=True,
-                repetition_penalty=1.0,
-                no_repeat_ngram_size=0,
-                eos_token_id=sorted(self.eos),
-                pad_token_id=tokenizer.pad_token_id,
-            ),
-            "logits_processor": LogitsProcessorList([self.choose]),
-            "stopping_criteria": StoppingCriteriaList([self.observe]),
-        }
-        model.generate(**inputs, **options)
+    def _read_once(self) -> tuple[Any, torch.Tensor]:
+        """Cache and token ids of all rows; prompts that several samples share are read for all of them at once.
 
-    def choose(self, input_ids: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+        The cache lacks the last token, which the library reads itself; it is None where nothing is shared.
+        """
+        tokenizer = self.base.tokenizer
+        ids = tokenizer.pad({"input_ids": [row.read for row in self.rows]}, return_tensors="pt")["input_ids"].to(self.base.model.device)
+        readers = [(row.variant.id, row.prompt) for row in self.rows]
+        first = [at for at, reader in enumerate(readers) if at == 0 or reader != readers[at - 1]]
+        if len(first) == len(readers):
+            return None, ids
+        cache = self._generate([self.rows[at] for at in first], ids[first], 1).past_key_values
+        if not hasattr(cache, "crop"):
+            return None, ids
+        cache.crop(-1)
+        owner = [sum(start <= at for start in first) - 1 for at in range(len(readers))]
+        cache.batch_select_indices(torch.tensor(owner, device=ids.device))
+        return cache, ids
+
+    def _round(self, count: int) -> None:
+        """Up to so many tokens for all live rows; then those that have ended leave."""
+        steered = {"logits_processor": LogitsProcessorList([self.choose]), "stopping_criteria": StoppingCriteriaList([self.observe])}
+        output = self._generate(self.live, self.ids, count, past_key_values=self.cache, **steered)
+        kept = [at for at, row in enumerate(self.live) if row.finish is None]
+        if not kept:
+            self.live = []
+            return
+        self.live, self.ids, self.cache = [self.live[at] for at in kept], output.sequences[kept], output.past_key_values
+        if hasattr(self.cache, "batch_select_indices"):
+            self.cache.batch_select_indices(torch.tensor(kept, device=self.ids.device))
+        else:
+            self.cache = None  # another kind of memory than keys and values: the texts are read again
+
+    def _generate(self, rows: list[_Row], ids: torch.Tensor, count: int, **options: Any) -> Any:
+        model: Any = self.base.model
+        width = ids.shape[1]
+        lengths = torch.tensor([len(row.read) + len(row.tokens) for row in rows], device=ids.device)
+        mask = (torch.arange(width, device=ids.device) >= width - lengths[:, None]).long()
+        config = GenerationConfig(
+            max_new_tokens=count,
+            do_sample=False,
+            use_cache=True,
+            return_dict_in_generate=True,
+            repetition_penalty=1.0,
+            no_repeat_ngram_size=0,
+            eos_token_id=sorted(self.eos),
+            pad_token_id=self.base.tokenizer.pad_token_id,
+        )
+        with torch.inference_mode(), nullcontext() if self.alone else mixed(model, [row.adapter for row in rows]):
+            return model.generate(input_ids=ids, attention_mask=mask, generation_config=config, **options)
+
+    def choose(self, input_ids: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:  # noqa: ARG002
         """Logits (rows, vocabulary) -> values whose argmax is each row's sampled token."""
         self.distribution = logits.float().log_softmax(-1)
         if self.decoding.temperature == 0:
             return logits
         values = self.distribution / self.decoding.temperature
-        if self.top_p is not None:
-            values = self.top_p(input_ids, values)
+        if self.decoding.top_p < 1:
+            values = nucleus(values, self.decoding.top_p)
         keys = {(row.seed, row.sample) for row in self.live if row.finish is None}
         noise = {key: _gumbel(values.shape[-1], self.noise[key]) for key in keys}
         ended = torch.zeros(values.shape[-1])
@@ -245,6 +285,21 @@ class _Batch:
             self.told = now
             self.on_update()
         return torch.tensor([row.finish is not None for row in self.live], device=input_ids.device)
+
+
+def nucleus(values: torch.Tensor, top_p: float) -> torch.Tensor:
+    """Logits (rows, vocabulary) with minus infinity outside the smallest set of tokens of probability `top_p` (Holtzman et al. 2020).
+
+    The likeliest 128 tokens nearly always hold it; sorting the whole vocabulary would take longer than a step of a small model.
+    """
+    chances = values.softmax(-1)
+    for width in (128, values.shape[-1]):
+        top = chances.topk(min(width, values.shape[-1])).values
+        within = top.cumsum(-1) - top < top_p  # what the likelier tokens hold does not suffice
+        if not within[:, -1].any():
+            break
+    least = top.masked_fill(~within, 1.0).min(-1, keepdim=True).values
+    return values.masked_fill(chances < least, -torch.inf)
 
 
 def _gumbel(width: int, generator: torch.Generator) -> torch.Tensor:

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 import torch
+from transformers.generation import TopPLogitsWarper
 
 from detox_core import generate as generate_module
 from detox_core.errors import BadInput, ModelError
-from detox_core.generate import generate, generate_many
+from detox_core.generate import generate, generate_many, nucleus
 from detox_core.models import templates
 from detox_core.models.loading import LoadedBase, load_base
 from detox_core.models.templates import Template
@@ -339,3 +340,10 @@ def test_two_formats_with_one_adapter_do_not_lie_side_by_side_and_still_work(bas
     mine = [family[0], family[1], replace(family[0], id="plain-it", template="plain")]
     for variant, reply in zip(mine, generate(base, PROMPT, mine, GREEDY), strict=True):
         assert words([reply]) == words(generate(base, PROMPT, [variant], GREEDY))
+
+
+@pytest.mark.parametrize("spread", [0.01, 1.0, 8.0])
+@pytest.mark.parametrize("top_p", [0.05, 0.8, 0.999])
+def test_the_nucleus_is_the_librarys(spread, top_p):
+    values = spread * torch.randn(6, 500, generator=torch.Generator().manual_seed(1))
+    assert torch.equal(nucleus(values, top_p).isfinite(), TopPLogitsWarper(top_p)(None, values).isfinite())

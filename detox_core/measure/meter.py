@@ -11,7 +11,7 @@ from pathlib import Path
 
 from detox_core.compare import Pool
 from detox_core.errors import BadInput
-from detox_core.generate import MAX_ROWS, generate_many
+from detox_core.generate import generate_many, max_rows
 from detox_core.measure.measurement import NAME, Settings, appending, seed_of
 from detox_core.measure.quality import assess, reference
 from detox_core.measure.report import Measured
@@ -59,7 +59,8 @@ def measure(
     by_base = [list(members) for _, members in groupby(sorted(variants, key=lambda v: str(v.base_key)), key=lambda v: v.base_key)]
     pool, stop = pool or Pool(max(2, len(by_base))), stop or threading.Event()
     order = sorted(prompts, key=lambda prompt: len(prompt.text))
-    size = max(1, MAX_ROWS // (len(variants) * decoding.samples))
+    replies = len(max(by_base, key=len, default=[])) * decoding.samples
+    size = max(1, min((max_rows(pool.get(members[0])) for members in by_base), default=1) // max(1, replies))
     done: dict[str, Measured] = {}
     for at in range(0, len(order), size):
         if stop.is_set():

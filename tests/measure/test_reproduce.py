@@ -3,6 +3,7 @@
 import gzip
 import json
 import math
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 
 from detox_core.cli import main
 from detox_core.errors import BadInput
-from detox_core.measure.families import families, flows_frame, published
+from detox_core.measure.families import REPRODUCED, families, flows_frame, published
 from detox_core.measure.flow import buckets, flows
 from detox_core.measure.reproduce import as_text, reproduce
 from detox_core.measure.verdicts import (
@@ -26,6 +27,7 @@ from detox_core.measure.verdicts import (
     share_verdict,
     wilson,
 )
+from detox_core.types import nan_to_none
 
 HEADER = ",prompts,responses,prompt_score,response_score,pro_API_response_score"
 MODEL = "RedPajama-INCITE-Chat-3B-v1"
@@ -447,3 +449,10 @@ def test_verdicts_on_the_real_files(real):
     assert claim_of(real, "Falcon FT against IT, all prompts, RoBERTa").verdict.startswith("reverses")
     table = as_text(real)
     assert max(map(len, table.splitlines())) < 300
+
+
+@pytest.mark.shared_data
+@needs_files
+def test_the_claims_shown_on_results_are_those_of_the_files(real):
+    shown = json.loads(REPRODUCED.read_text(encoding="utf-8"))["claims"]
+    assert shown == nan_to_none([asdict(claim) for claim in real])

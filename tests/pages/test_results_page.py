@@ -68,7 +68,7 @@ def test_what_happens_around_toxic_words_is_told_drawn_and_tabled(open_page, rec
     assert "in IT (" in told
     assert "lower at the word itself" in told
     assert told.endswith("there are too few toxic words of FT (5).")
-    table = app.dataframe[-1].value
+    table = app.dataframe[-2].value
     assert list(table["variant"].unique()) == ["it", "rl"]
     assert len(table) == len(events["points"])
     for series in ("entropy", "dependence"):
