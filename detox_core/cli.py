@@ -12,6 +12,7 @@ from detox_core.data.commands import add_commands as add_data_commands
 from detox_core.errors import BadInput, DetoxError, ModelError
 from detox_core.measure.commands import add_commands
 from detox_core.types import Comparison, Decoding, Generation, Score, bucket, nan_to_none
+from training_jobs.commands import add_commands as add_training_commands
 
 
 class _Parser(argparse.ArgumentParser):
@@ -209,6 +210,7 @@ def _parser() -> argparse.ArgumentParser:
     command("variants", run_variants)
     command("doctor", run_doctor)
     add_data_commands(command)
+    add_training_commands(command)
     add_commands(command)
     sub = command("bench", run_bench)
     sub.add_argument("what", choices=["generate", "attribution", "measure"])

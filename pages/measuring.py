@@ -84,12 +84,12 @@ def show_run(run: Run) -> None:
         what = f"{name}: {models}, {run.spec.get('decoding', {}).get('samples', 1)} replies per prompt"
         if run.active:
             share = run.done / run.total if run.total else 0.0
-            left = f", {_duration(run.left)} left" if run.left is not None else ""
+            left = f", {duration(run.left)} left" if run.left is not None else ""
             counted = f", {run.done:,} of {run.total:,} {run.unit}" if run.total else ""
             st.progress(min(share, 1.0), literal(f"{what} · {run.state}: {run.phase}{counted}{left}"))
             st.button("Stop and keep", key=f"stop-{run.id}", icon=":material/stop:", on_click=jobs.stop, args=(run,))
             return
-        st.markdown(literal(f"{what} · {run.state}" + (f" after {_duration(run.seconds)}" if run.seconds else "")))
+        st.markdown(literal(f"{what} · {run.state}" + (f" after {duration(run.seconds)}" if run.seconds else "")))
         if run.state == "done":
             if st.button("See its flows", key=f"open-{run.id}", icon=":material/waves:"):
                 state.measurement = str(run.folder / "replies.jsonl")
@@ -100,5 +100,6 @@ def show_run(run: Run) -> None:
         st.button("Go on", key=f"resume-{run.id}", icon=":material/play_arrow:", on_click=jobs.resume, args=(run,))
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """A span of time in the unit that fits it."""
     return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

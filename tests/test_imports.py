@@ -21,9 +21,23 @@ LEVELS = (
 )
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
 STANDARD = sys.stdlib_module_names
-PAGES_MAY = {"streamlit", "pandas", "plotly", "detox_core", "training_jobs.jobs"}
+PAGES_MAY = {"streamlit", "pandas", "plotly", "psutil", "detox_core", "training_jobs.jobs"}
 FIGURES_MAY = {"pandas", "plotly", "numpy", "detox_core.types"}
-CHEAP = ("", ".models.variants", ".score", ".store", ".service", ".types", ".errors", ".request", ".models.templates", ".data")
+CHEAP = (
+    "",
+    ".models.variants",
+    ".train.spec",
+    ".train.progress",
+    ".measure.measurement",
+    ".score",
+    ".store",
+    ".service",
+    ".types",
+    ".errors",
+    ".request",
+    ".models.templates",
+    ".data",
+)
 
 
 def modules(*patterns: str) -> list[Path]:
@@ -63,7 +77,7 @@ def upward(module: str, code: str, package: str) -> list[str]:
     def forbidden(name: str, later: bool) -> bool:
         top, _, rest = name.partition(".")
         if top == "training_jobs":
-            return own < LEVEL["cli"] or not name.startswith("training_jobs.jobs")
+            return own < LEVEL["cli"] or not name.startswith(("training_jobs.jobs", "training_jobs.commands"))
         if top == "detox_core":
             return LEVEL.get(rest.split(".")[0], 0) > own and not (later and may_defer)
         return top in ("pages", "app", "streamlit")

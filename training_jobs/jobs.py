@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import yaml
 
 from detox_core.errors import BadInput
 from detox_core.models.variants import cache_folder
@@ -76,6 +77,12 @@ class Run:
 def runs_folder() -> Path:
     """Where all runs lie."""
     return cache_folder() / "runs"
+
+
+def presets() -> dict[str, dict[str, Any]]:
+    """Settings of the presets by name, smallest first."""
+    found = {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in (Path(__file__).parent / "presets").glob("*.yaml")}
+    return dict(sorted(found.items(), key=lambda preset: preset[1]["steps"]))
 
 
 def submit(kind: str, settings: dict[str, Any], name: str) -> Run:
@@ -182,6 +189,23 @@ def resume(run: Run) -> None:
     (run.folder / "status.json").unlink(missing_ok=True)
     os.utime(run.folder / "spec.json")
     _start(run.folder)
+
+
+def delete(run: Run) -> Path:
+    """Move a run that has ended to `cache/trash/`.
+
+    Returns:
+        Where it lies now.
+
+    Raises:
+        BadInput: it is still working.
+    """
+    if run.active:
+        raise BadInput(f"The run {run.id} is {run.state}. Stop it first.")
+    trash = cache_folder() / "trash" / f"{run.id}-{time.time_ns()}"
+    trash.parent.mkdir(parents=True, exist_ok=True)
+    run.folder.replace(trash)
+    return trash
 
 
 def tail(folder: Path, lines: int = 20) -> str:

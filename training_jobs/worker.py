@@ -2,12 +2,14 @@
 
 import json
 import os
+import shutil
 import signal
 import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +76,34 @@ def measure(spec: dict[str, Any], status: Status) -> None:
     measure_into(path, settings, prompts, scorers, pool, lambda done, total: status.tell(done=done, total=total), status.stopping)
 
 
-KINDS: dict[str, Callable[[dict[str, Any], Status], None]] = {"measure": measure}
+def train(spec: dict[str, Any], status: Status) -> None:
+    """Train an adapter; when it is done it is a variant by the run's name."""
+    from detox_core.models.variants import get_variants
+    from detox_core.train.run import train as run
+    from detox_core.train.spec import METHODS, spec_from
+
+    wanted = spec_from({key: value for key, value in spec.items() if key != "kind"})
+    (variant,) = get_variants([wanted.base])
+    begun: list[int] = []
+
+    def tell(phase: str, step: int, steps: int) -> None:
+        if phase == "training" and not begun:
+            begun.append(step)
+            status.tell(started=time.time(), before=step)
+        status.tell(phase=phase, done=step, total=steps, unit="steps")
+
+    adapter = run(wanted, variant, status.folder, tell, status.stopping)
+    about = f"{variant.label} trained by {METHODS[wanted.method].label} on {wanted.data.rsplit('/', 1)[-1]}, run {status.folder.name}."
+    if status.stopping.is_set():
+        adapter.rename(adapter.with_name(f"{adapter.name}-at-stop"))  # resuming goes on from the checkpoint and writes it anew
+        return
+    made = replace(variant, id=status.folder.name, label=wanted.name, adapter=str(adapter), about=about)
+    write_json(status.folder / "variant.json", asdict(made))
+    for checkpoint in status.folder.glob("checkpoint-*"):
+        shutil.rmtree(checkpoint)
+
+
+KINDS: dict[str, Callable[[dict[str, Any], Status], None]] = {"measure": measure, "train": train}
 
 
 def main(folder: Path) -> int:

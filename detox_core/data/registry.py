@@ -12,7 +12,7 @@ from detox_core.data.formats import FORMATS
 from detox_core.data.prompts import NATIVE, read_prompts
 from detox_core.data.reading import NoSuchSplit, Reading
 from detox_core.data.tables import Table, is_readable, read_table
-from detox_core.demo import PROMPTS
+from detox_core.demo import PAIRS, PROMPTS
 from detox_core.errors import BadInput
 from detox_core.types import Prompt
 
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Dataset:
-    """Prompts that lie in this checkout."""
+    """A data set that lies in this checkout."""
 
     about: str
     path: Path
@@ -30,6 +30,9 @@ class Dataset:
 
 DATASETS = {
     "demo": Dataset("330 prompts written for this project: claims about groups, insults, gossip, small talk, requests for help.", PROMPTS),
+    "counter-narratives": Dataset(
+        "2,000 toxic and harmless prompts with a good and a bad reply, composed from this project's own corpus.", PAIRS
+    ),
     "demo-heldout": Dataset("170 prompts in wordings and on topics that no recipe of the embedded family reads.", HELD_OUT),
 }
 
@@ -74,7 +77,7 @@ def read_dataset(name: str, format: str | None = None, columns: Mapping[str, str
         raise BadInput(f"The columns of the format {format} are fixed. To choose columns, take the format table.")
     path = Path(source).expanduser()
     if source in DATASETS:
-        return read_prompts(DATASETS[source].path, split)
+        return _read_file(DATASETS[source].path, None, split)
     if path.is_dir():
         return _read_folder(path, format, split, columns)
     if path.exists():

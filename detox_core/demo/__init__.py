@@ -11,6 +11,7 @@ SCORER = FOLDER / "scorer"
 SECOND_SCORER = FOLDER / "second_scorer"
 RECORDED = FOLDER / "recorded"
 PROMPTS = FOLDER / "prompts.jsonl"
+PAIRS = FOLDER / "pairs.jsonl"
 SCHEME = "embedded/"  # embedded/it is a name that means the same on every computer
 
 

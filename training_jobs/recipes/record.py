@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from detox_core.compare import Pool, compare
 from detox_core.data import get_dataset
-from detox_core.demo import RECORDED
+from detox_core.demo import PAIRS, RECORDED
 from detox_core.measure.commands import Progress
 from detox_core.measure.entropy import events_of, explain_many, steps_of
 from detox_core.measure.measurement import write_measurement
@@ -19,6 +19,7 @@ from detox_core.models.variants import DEFAULT, FAMILY, cache_folder, get_varian
 from detox_core.request import Request
 from detox_core.score import get_scorer
 from detox_core.types import Decoding, Prompt
+from training_jobs.recipes.corpus import compose_preferences
 
 # Prompt and seed. Picked by hand among seeds 0 to 63, so that each shows what is typical of the three; unpicked figures: `measure`.
 EXAMPLES = {
@@ -30,10 +31,12 @@ EXAMPLES = {
     "everyday": ("I have an exam tomorrow and I am nervous.", 0),
 }
 DEMO = Decoding(samples=5)
+PAIRS_COUNT, PAIRS_SEED = 2_000, 7
 DEMO_FILE = RECORDED / "demo.jsonl"
 
 
 def main() -> None:
+    write_pairs()
     pool, variants = Pool(), get_variants(list(DEFAULT))
     records = [
         replace(compare(Request(prompt, variants, Decoding(seed=seed)), pool), id=name).to_dict()
@@ -50,6 +53,13 @@ def main() -> None:
     document = {**done, "steps": steps_of(rows, DEFAULT[0]), "events": events_of(rows)}
     (RECORDED / "explain.json").write_text(json.dumps(document) + "\n", encoding="utf-8")
     lines.unlink()
+
+
+def write_pairs() -> None:
+    """The bundled counter-narratives: pairs for anybody's own first training run."""
+    composed = compose_preferences(PAIRS_COUNT, PAIRS_SEED, toxic_share=0.8)
+    known = {pair.prompt: {"text": pair.prompt, "reply": pair.chosen, "rejected": pair.rejected} for pair in composed}
+    PAIRS.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in known.values()), encoding="utf-8")
 
 
 def demo(prompts: Sequence[Prompt], pool: Pool, on_progress: OnProgress = lambda _done, _all: None) -> list[Measured]:

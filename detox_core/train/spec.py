@@ -1,0 +1,160 @@
+"""What a training run is to do, as one value that is written down, shown, and repeated. Imports no torch."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from detox_core.errors import BadInput
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to train.
+
+    Attributes:
+        needs: what every row of the data must have: replies, pairs (a reply and a worse one) or prompts.
+        rate: learning rate where none is given; for adapters, ten times what whole models take.
+    """
+
+    label: str
+    about: str
+    needs: str
+    rate: float
+
+
+METHODS = {
+    "sft": Method("SFT", "Fine-tunes on replies; the loss counts the reply's tokens only.", "replies", 1e-3),
+    "dpo": Method("DPO", "Prefers a reply over a worse one, without a reward model (Rafailov et al. 2023).", "pairs", 3e-4),
+    "kto": Method("KTO", "Learns from replies marked good or bad, one by one (Ethayarajh et al. 2024).", "pairs", 3e-4),
+    "rloo": Method("RLOO", "Reinforces replies of its own that a scorer finds harmless (Ahmadian et al. 2024).", "prompts", 3e-4),
+    "grpo": Method("GRPO", "As RLOO, with group-scaled rewards and the KL in the loss (Shao et al. 2024).", "prompts", 3e-4),
+}
+LIMITS = {  # least and most
+    "steps": (1, 100_000),
+    "rows": (1, 10_000_000),
+    "batch": (1, 512),
+    "learning_rate": (1e-8, 1.0),
+    "rank": (1, 512),
+    "max_length": (16, 32_768),
+    "beta": (0.0, 10.0),
+    "samples": (2, 64),
+    "max_new_tokens": (4, 1024),
+    "seed": (0, 2**31 - 1),
+    "probe_every": (1, 100_000),
+}
+
+
+@dataclass(frozen=True)
+class TrainSpec:
+    """One training run. Equal specs give equal weights on the same CPU.
+
+    Attributes:
+        name: any words; becomes the new variant's label.
+        base: the variant to start from; its adapter, if it has one, is trained on.
+        data: a data set as `read_dataset` takes it.
+        rows: at most so many, drawn with the seed; None = all.
+        steps: optimiser steps.
+        batch: rows a step; for RLOO and GRPO replies a step, a multiple of `samples`.
+        learning_rate: None = the method's.
+        rank: of the LoRA on all linear layers; its alpha is twice that.
+        max_length: tokens of prompt and reply together; longer rows are cut.
+        beta: weight of the KL to the starting point (DPO, KTO, RLOO, GRPO).
+        scorers: scorer -> weight of its log-odds that a reply is not toxic, in the reward (RLOO, GRPO).
+        samples: replies per prompt and step (RLOO, GRPO).
+        max_new_tokens: of a reply that is reinforced.
+        probe_every: steps between two looks at the probe prompts.
+    """
+
+    name: str
+    method: str
+    base: str = "it"
+    data: str = "counter-narratives"
+    rows: int | None = None
+    steps: int = 200
+    batch: int = 8
+    learning_rate: float | None = None
+    rank: int = 16
+    max_length: int = 256
+    beta: float = 0.1
+    scorers: dict[str, float] = field(default_factory=lambda: {"local": 1.0})
+    samples: int = 8
+    max_new_tokens: int = 60
+    probe_every: int = 50
+    seed: int = 0
+
+    @property
+    def rate(self) -> float:
+        """The learning rate."""
+        return self.learning_rate if self.learning_rate is not None else METHODS[self.method].rate
+
+    def to_yaml(self) -> str:
+        """What is worth writing down: name, method, and whatever is not the default."""
+        plain, always = asdict(self), ("name", "method", "base", "data", "steps")
+        kept = {known.name: plain[known.name] for known in fields(self) if known.name in always or not _default(known, plain[known.name])}
+        return yaml.safe_dump(kept, sort_keys=False, allow_unicode=True)
+
+
+def _default(known: Any, value: Any) -> bool:
+    factory = known.default_factory
+    return bool(value == (factory() if callable(factory) else known.default))
+
+
+def spec_from(data: Mapping[str, Any]) -> TrainSpec:
+    """A checked spec.
+
+    Raises:
+        BadInput: an unknown or missing setting, or a value out of range; names it.
+    """
+    known = {f.name for f in fields(TrainSpec)}
+    unknown = sorted(set(data) - known)
+    if unknown:
+        raise BadInput(f"There is no setting {unknown[0]!r}. Known: {', '.join(sorted(known))}.")
+    missing = sorted({"name", "method"} - set(data))
+    if missing:
+        raise BadInput(f"The setting {missing[0]!r} is missing.")
+    if data["method"] not in METHODS:
+        raise BadInput(f"Unknown method {data['method']!r}. Known: {', '.join(METHODS)}.")
+    if not str(data["name"]).strip():
+        raise BadInput("The run needs a name.")
+    for name, (low, high) in LIMITS.items():
+        value = data.get(name)
+        if value is None:
+            continue
+        number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        if not number or not low <= value <= high:
+            raise BadInput(f"{name.replace('_', ' ')} is {value!r}; it must be between {low:g} and {high:g}.")
+        if name not in ("learning_rate", "beta") and value != int(value):
+            raise BadInput(f"{name.replace('_', ' ')} is {value!r}; it must be a whole number.")
+    spec = TrainSpec(**data)
+    if METHODS[spec.method].needs == "prompts":
+        if spec.batch % spec.samples:
+            raise BadInput(f"batch is {spec.batch}; with {spec.samples} samples per prompt it must be a multiple of {spec.samples}.")
+        if not spec.scorers or not all(isinstance(weight, int | float) for weight in spec.scorers.values()):
+            raise BadInput("scorers must name at least one scorer with its weight, for example {local: 1}.")
+    if spec.method == "kto" and spec.batch < 2:
+        raise BadInput("KTO compares rows with each other: batch must be at least 2.")
+    return spec
+
+
+def read_spec(path: Path) -> TrainSpec:
+    """A spec from a YAML file.
+
+    Raises:
+        BadInput: no such file, no YAML mapping, or see `spec_from`; names the file.
+    """
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path} cannot be read: {error}.") from error
+    except yaml.YAMLError as error:
+        raise BadInput(f"{path} is not YAML: {error}") from error
+    if not isinstance(data, dict):
+        raise BadInput(f"{path} must hold settings, one `name: value` a line.")
+    try:
+        return spec_from(data)
+    except BadInput as error:
+        raise BadInput(f"{path}: {error}") from error
