@@ -50,7 +50,8 @@ def form() -> TrainSpec | None:
             "Size", list(presets), key="t-preset", default="smoke", required=True, format_func=lambda name: LABELS.get(name, name), **KEEP
         )
     st.caption(METHODS[method].about)
-    name = st.text_input("Name", f"{METHODS[method].label} {preset}", key=f"t-name-{method}-{preset}", max_chars=60, width=320)
+    suggested = free_name(f"{METHODS[method].label} {preset}")
+    name = st.text_input("Name", suggested, key=f"t-name-{suggested}", max_chars=60, width=320)
     given: dict[str, Any] = {"name": name, "method": method, "base": base, "data": data, **presets[preset]}
     with st.expander("More settings"):
         given |= advanced(method, given)
@@ -59,6 +60,12 @@ def form() -> TrainSpec | None:
     except BadInput as error:
         st.error(literal(str(error)), icon=":material/error:")
         return None
+
+
+def free_name(name: str) -> str:
+    """The name, numbered where it is taken by a model or a run."""
+    taken = {variant.label for variant in list_variants().values()} | {str(run.spec.get("name")) for run in jobs.runs("train")}
+    return next(given for number in range(1, 1000) if (given := f"{name} {number}" if number > 1 else name) not in taken)
 
 
 def advanced(method: str, given: dict[str, Any]) -> dict[str, Any]:

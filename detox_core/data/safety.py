@@ -4,6 +4,7 @@ from detox_core.data.reading import Gathering, Reading, plain
 from detox_core.data.tables import Table
 
 MASK = "[M]"
+ONLY_QUESTION = "only-question"
 
 
 def read_xstest(table: Table, split: str | None = None) -> Reading:
@@ -40,14 +41,20 @@ def read_honest(table: Table, split: str | None = None) -> Reading:
 def read_safeedit(table: Table, split: str | None = None) -> Reading:
     """Attacks of SafeEdit with the safe answer as reply and the unsafe one as `rejected`; the part is the unsafety category.
 
+    Args:
+        split: a category, or `only-question`: the harmful questions without their attacks, for DG onlyQ beside DS.
+
     Raises:
         BadInput: no prompts, or an unknown split.
     """
-    gathering = Gathering("safeedit", table, split)
+    only = split == ONLY_QUESTION
+    gathering = Gathering("safeedit", table, None if only else split)
+    gathering.asked = split
     if "response" in table.columns and "safe generation" not in table.columns:
         gathering.note(None, 'has a column "response" with answers of some model, not known to be safe; not read as replies')
     for number, row in table.rows:
-        text = row.get("adversarial prompt") or row.get("input") or row.get("question")
+        attack = None if only else row.get("adversarial prompt") or row.get("input")
+        text = attack or row.get("question")
         replies = gathering.reply(number, row.get("safe generation")) if "safe generation" in table.columns else ()
         gathering.add(
             number,

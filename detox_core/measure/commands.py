@@ -39,15 +39,23 @@ def add_commands(command: AddCommand) -> None:
     sub.add_argument("--limit", type=int, help="only the first so many prompts")
     sub.add_argument("--seed", type=int, default=default.seed)
     sub.add_argument("--out", type=Path, metavar="FILE", help="where the lines are kept and resumed (default: under cache/runs/)")
+    sub = command("perplexity", run_perplexity)
+    sub.add_argument("file", type=Path, help="plain text, for example a part of WikiText")
+    sub.add_argument("--variants", default="it,ft,rl", help="as for measure (default: it,ft,rl)")
+    sub.add_argument("--window", type=int, default=1024, help="tokens read at once, at most the model's context (default: 1024)")
     sub = command("eval-scorer", run_eval_scorer)
     sub.add_argument("--against", choices=["rewardlm"], default="rewardlm", help="whose scores to agree with")
     sub.add_argument("--dir", type=Path, required=True, help="folder with RewardLM's result files")
     sub.add_argument("--scorer", default="local")
     sub.add_argument("--limit", type=int, help="only so many replies, drawn with a fixed seed")
     sub = command("reproduce", run_reproduce)
-    sub.add_argument("what", choices=["rewardlm"], help="whose published numbers to recompute")
-    sub.add_argument("--dir", type=Path, required=True, help="folder with RewardLM's result files")
-    sub.add_argument("--import", dest="browse", action="store_true", help="also keep the replies, to browse them in Flows and Compare")
+    sub.add_argument("what", choices=["rewardlm", "paper"], help="rewardlm: the printed numbers; paper: the whole protocol on a model")
+    sub.add_argument("--dir", type=Path, help="rewardlm: folder with its result files")
+    sub.add_argument("--import", dest="browse", action="store_true", help="rewardlm: keep the replies, to browse them in Flows and Compare")
+    sub.add_argument("--model", help="paper: the model to train and measure (default: it)")
+    sub.add_argument("--protocol", type=Path, help="paper: a YAML file of one's own (default: detox_core/train/paper.yaml)")
+    sub.add_argument("--limit", type=int, help="paper: at most so many prompts, and so many training steps")
+    sub.add_argument("--out", type=Path, metavar="FOLDER", help="paper: where everything is kept and resumed (default: under cache/runs/)")
 
 
 def run_measure(options: argparse.Namespace) -> tuple[dict, str]:
@@ -124,6 +132,20 @@ def run_explain(options: argparse.Namespace) -> tuple[dict, str]:
     return {**done, "steps": steps, "events": events}, "\n".join(lines)
 
 
+def run_perplexity(options: argparse.Namespace) -> tuple[dict, str]:
+    """Perplexity of a text file under each variant."""
+    from detox_core.compare import Pool
+    from detox_core.measure.perplexity import perplexity, read_text
+    from detox_core.models.variants import get_variants
+
+    if options.window < 2:
+        raise BadInput(f"--window is {options.window}; it must be at least 2.")
+    variants = get_variants([name.strip() for name in options.variants.split(",") if name.strip()])
+    found = perplexity(read_text(options.file), variants, Pool(), options.window)
+    text = "\n".join(f"{one.variant:<12} {one.value:.2f} over {one.tokens:,} tokens in {one.windows} windows" for one in found)
+    return {"file": str(options.file), "variants": {one.variant: asdict(one) for one in found}}, text
+
+
 def run_eval_scorer(options: argparse.Namespace) -> tuple[dict, str]:
     """How well a scorer agrees with the scores that Perspective gave to RewardLM's replies."""
     from detox_core.data.rewardlm import read_rewardlm
@@ -158,9 +180,13 @@ def run_eval_scorer(options: argparse.Namespace) -> tuple[dict, str]:
 
 
 def run_reproduce(options: argparse.Namespace) -> tuple[dict, str]:
-    """The published numbers of Scalena et al. 2023, recomputed from RewardLM's result files, and whether they hold."""
+    """Scalena et al. 2023: the printed numbers recomputed from RewardLM's files, or the whole protocol on a model."""
+    if options.what == "paper":
+        return _run_paper(options)
     from detox_core.measure.reproduce import as_text, reproduce
 
+    if options.dir is None:
+        raise BadInput("Where are RewardLM's result files? Give --dir FOLDER.")
     claims = reproduce(options.dir)
     result, text = {"claims": [asdict(claim) for claim in claims]}, as_text(claims)
     if options.browse:
@@ -169,6 +195,18 @@ def run_reproduce(options: argparse.Namespace) -> tuple[dict, str]:
         paths = [str(path) for path in import_rewardlm(options.dir)]
         return {**result, "imported": paths}, "\n".join([text, "", *(f"imported: {path}" for path in paths)])
     return result, text
+
+
+def _run_paper(options: argparse.Namespace) -> tuple[dict, str]:
+    from detox_core.train.paper import PROTOCOL, commands, default_folder, read_protocol, reproduce_paper
+
+    if options.limit is not None and options.limit < 2:
+        raise BadInput(f"--limit is {options.limit}; it must be at least 2.")
+    protocol = read_protocol(options.protocol or PROTOCOL, options.model, options.limit)
+    print("\n".join(commands(protocol)), file=sys.stderr)
+    folder = options.out or default_folder(protocol)
+    result = {**reproduce_paper(protocol, folder, Progress), "folder": str(folder)}
+    return result, _measure_text({**result["measure"], "file": str(folder)})
 
 
 class Progress:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from datasets import Dataset
 from peft import LoraConfig, PeftModel, prepare_model_for_kbit_training
-from transformers import TrainerCallback, set_seed
+from transformers import PrinterCallback, TrainerCallback, set_seed
 
 from detox_core.data import get_dataset
 from detox_core.errors import BadInput
@@ -57,6 +57,7 @@ def train(spec: TrainSpec, variant: Variant, folder: Path, tell: OnStep, stop: t
     else:
         config = LoraConfig(task_type="CAUSAL_LM", r=spec.rank, lora_alpha=2 * spec.rank, lora_dropout=0.0, target_modules="all-linear")
     trainer = _trainer(spec, model, config, base, Dataset.from_list(rows), folder)
+    trainer.remove_callback(PrinterCallback)  # standard output belongs to whoever called
     trainer.add_callback(_Watch(spec, variant, base, folder, tell, stop))
     resuming = any(folder.glob("checkpoint-*"))
     trainer.train(resume_from_checkpoint=resuming)

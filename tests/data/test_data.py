@@ -53,7 +53,7 @@ def test_bad_line_is_named(tmp_path, text, message):
 
 
 def test_unknown_name_lists_the_known_ones():
-    with pytest.raises(BadInput, match="no data set 'demos'. Known: demo, demo-heldout"):
+    with pytest.raises(BadInput, match="no data set 'demos'. Known: demo, counter-narratives, demo-heldout"):
         get_dataset("demos")
 
 

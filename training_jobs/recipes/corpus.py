@@ -102,6 +102,8 @@ class Preference:
     prompt: str
     chosen: str
     rejected: str
+    toxic: bool
+    kind: str
 
 
 @cache
@@ -211,7 +213,7 @@ def compose_preferences(count: int, seed: int, toxic_share: float, echoing: Echo
             other = rng.choice(harmless)
             chosen = _reply(item, "helpful", template, slots, None, rng)
             rejected = render(rng.choice(other.replies["helpful"]), fill_slots(other, rng))
-        yield Preference(roughen(render(template, slots), item.toxic, rng), chosen, rejected)
+        yield Preference(roughen(render(template, slots), item.toxic, rng), chosen, rejected, item.toxic, item.kind)
 
 
 def _reply(item: Item, register: str, template: str, slots: dict[str, str], echoing: Echoing | None, rng: random.Random) -> str:

@@ -57,9 +57,12 @@ def main() -> None:
 
 def write_pairs() -> None:
     """The bundled counter-narratives: pairs for anybody's own first training run."""
-    composed = compose_preferences(PAIRS_COUNT, PAIRS_SEED, toxic_share=0.8)
-    known = {pair.prompt: {"text": pair.prompt, "reply": pair.chosen, "rejected": pair.rejected} for pair in composed}
-    PAIRS.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in known.values()), encoding="utf-8")
+    composed = {pair.prompt: pair for pair in compose_preferences(PAIRS_COUNT, PAIRS_SEED, toxic_share=0.8)}
+    rows = [
+        {"id": f"c{number:04}", "text": p.prompt, "toxic": p.toxic, "split": p.kind, "reply": p.chosen, "rejected": p.rejected}
+        for number, p in enumerate(composed.values(), start=1)
+    ]
+    PAIRS.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
 
 
 def demo(prompts: Sequence[Prompt], pool: Pool, on_progress: OnProgress = lambda _done, _all: None) -> list[Measured]:
