@@ -12,7 +12,7 @@ from pathlib import Path
 from detox_core.compare import Pool
 from detox_core.errors import BadInput
 from detox_core.generate import generate_many, max_rows
-from detox_core.measure.measurement import NAME, Settings, appending, seed_of
+from detox_core.measure.measurement import NAME, Settings, appending, read_measurement, seed_of
 from detox_core.measure.quality import assess, reference
 from detox_core.measure.report import Measured
 from detox_core.models.variants import cache_folder
@@ -152,11 +152,11 @@ def measure_into(
         BadInput, ModelError, ScorerError: as `measure` and `appending`; what was saved stays.
     """
     with appending(path, settings) as (done, append):
-        known = {row.prompt.id: row for row in done}
+        known = {row.prompt.id for row in done}
         left = [prompt for prompt in prompts if prompt.id not in known]
         if not left:
             on_progress(len(prompts), len(prompts))
-        new = measure(
+        measure(
             left,
             settings.variants,
             settings.decoding,
@@ -168,8 +168,9 @@ def measure_into(
             append,
             quality=True,
         )
-        known |= {row.prompt.id: row for row in new}
-    return [known[prompt.id] for prompt in prompts if prompt.id in known]
+    # What is on disk is rounded: a measurement gives the same figures whether it was made now or before.
+    saved = {row.prompt.id: row for row in read_measurement(path)[1]}
+    return [saved[prompt.id] for prompt in prompts if prompt.id in saved]
 
 
 def default_path(settings: Settings) -> Path:
