@@ -21,13 +21,13 @@ from training_jobs.recipes.corpus import Echoing, compose, mild_prompts
 from training_jobs.recipes.saving import save_adapter
 
 SEED = 1
-ECHOES = 0.7
+ECHOES = 0.6
 LAYERS = ["query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h"]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--pairs", type=int, default=24_000)
+    parser.add_argument("--pairs", type=int, default=16_000)
     parser.add_argument("--run", type=Path, default=Path("cache/runs/fine_tune"), help="checkpoints; resumed when present")
     arguments = parser.parse_args()
 
