@@ -83,10 +83,7 @@ def show_run(run: Run) -> None:
         models, name = ", ".join(run.spec.get("variants", [])), str(run.spec.get("dataset", "")).rsplit("/", 1)[-1]
         what = f"{name}: {models}, {run.spec.get('decoding', {}).get('samples', 1)} replies per prompt"
         if run.active:
-            share = run.done / run.total if run.total else 0.0
-            left = f", {duration(run.left)} left" if run.left is not None else ""
-            counted = f", {run.done:,} of {run.total:,} {run.unit}" if run.total else ""
-            st.progress(min(share, 1.0), literal(f"{what} · {run.state}: {run.phase}{counted}{left}"))
+            progress(run, what)
             st.button("Stop and keep", key=f"stop-{run.id}", icon=":material/stop:", on_click=jobs.stop, args=(run,))
             return
         st.markdown(literal(f"{what} · {run.state}" + (f" after {duration(run.seconds)}" if run.seconds else "")))
@@ -98,6 +95,14 @@ def show_run(run: Run) -> None:
         if run.error:
             st.caption(literal(run.error))
         st.button("Go on", key=f"resume-{run.id}", icon=":material/play_arrow:", on_click=jobs.resume, args=(run,))
+
+
+def progress(run: Run, what: str) -> None:
+    """How far a working run is, and how long it still takes."""
+    left = f", {duration(run.left)} left" if run.left is not None else ""
+    counted = f", {run.done:,} of {run.total:,} {run.unit}" if run.total else ""
+    share = min(1.0, run.done / run.total) if run.total else 0.0
+    st.progress(share, literal(f"{what} · {run.state}: {run.phase}{counted}{left}"))
 
 
 def duration(seconds: float) -> str:

@@ -19,7 +19,7 @@ from detox_core.score.registry import PRESETS as SCORERS
 from detox_core.train.progress import ADAPTER, METRICS, PROBED, read_lines
 from detox_core.train.spec import METHODS, TrainSpec, spec_from
 from pages.answers import theme
-from pages.measuring import duration
+from pages.measuring import duration, progress
 from pages.text import literal
 from training_jobs import jobs
 from training_jobs.jobs import Run
@@ -140,11 +140,7 @@ def watch() -> None:
 
 def live(run: Run) -> None:
     """One working run: how far, its numbers, its probes, its log."""
-    left = f", {duration(run.left)} left" if run.left is not None else ""
-    counted = f", step {run.done:,} of {run.total:,}" if run.total else ""
-    st.progress(
-        min(1.0, run.done / run.total) if run.total else 0.0, literal(f"{run.spec['name']} · {run.state}: {run.phase}{counted}{left}")
-    )
+    progress(run, run.spec["name"])
     with st.container(horizontal=True):
         st.button("Stop and save", key=f"t-stop-{run.id}", icon=":material/stop:", on_click=jobs.stop, args=(run,))
     numbers(run)

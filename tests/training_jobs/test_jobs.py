@@ -26,6 +26,14 @@ def until(run: str, *states: str) -> jobs.Run:
     pytest.fail(f"{read_run(run)}\n{jobs.tail(read_run(run).folder)}")
 
 
+def begun(run: jobs.Run) -> int:
+    """Wait until the worker lives; its process number."""
+    deadline = time.monotonic() + WAIT
+    while "pid" not in jobs.read_status(run.folder) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return int(jobs.read_status(run.folder)["pid"])
+
+
 @pytest.fixture
 def spec(family, tmp_path):
     """A measurement of tiny models over four prompts, with the embedded scorer."""
@@ -62,10 +70,7 @@ def test_what_goes_wrong_is_a_sentence_and_resume_tries_again(spec, tmp_path):
 
 def test_a_killed_run_is_crashed_and_goes_on(spec):
     run = submit("measure", spec, "killed")
-    deadline = time.monotonic() + WAIT
-    while "pid" not in jobs.read_status(run.folder) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    os.kill(jobs.read_status(run.folder)["pid"], signal.SIGKILL)
+    os.kill(begun(run), signal.SIGKILL)
     crashed = until(run.id, "crashed")
     assert "The process is gone" in crashed.error
     resume(crashed)
@@ -78,9 +83,7 @@ def test_only_one_run_works_at_a_time_and_a_waiting_one_can_be_stopped(spec, iso
     (isolated / "runs").mkdir(parents=True)
     with FileLock(isolated / "runs" / ".working.lock"):
         run = submit("measure", spec, "waits")
-        deadline = time.monotonic() + WAIT
-        while "pid" not in jobs.read_status(run.folder) and time.monotonic() < deadline:
-            time.sleep(0.05)
+        begun(run)
         assert read_run(run.id).state == "queued"
         stop(run)
         assert read_run(run.id).state == "stopping"
@@ -93,10 +96,7 @@ def test_a_worker_that_does_not_listen_is_ended(spec, isolated):
     (isolated / "runs").mkdir(parents=True)
     with FileLock(isolated / "runs" / ".working.lock"):
         run = submit("measure", spec, "deaf")
-        deadline = time.monotonic() + WAIT
-        while "pid" not in jobs.read_status(run.folder) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        pid = jobs.read_status(run.folder)["pid"]
+        pid = begun(run)
         os.kill(pid, signal.SIGSTOP)
         stop(run)
         os.utime(run.folder / "stop", (time.time() - 60, time.time() - 60))
