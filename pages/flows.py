@@ -189,6 +189,9 @@ def show_flows(scores: pd.DataFrame, three: tuple[str, str, str], labels: dict[s
             "exact test of whether as many prompts turned from toxic (above 0.5) to not toxic as the other way. Prompts that are not "
             "scored for both models do not count here; the diagram shows them in grey."
         )
+        st.segmented_control(
+            "The diagram downloads as", ("svg", "png"), key="flow-picture", default="svg", required=True, format_func=str.upper
+        )
     with st.expander("Every flow as a table (pick a row to see its prompts)"):
         table = found.assign(before=found["before"].map(labels), after=found["after"].map(labels))
         st.dataframe(
