@@ -1,5 +1,6 @@
 """Flows: what becomes of many prompts' toxicity from one model to the others, and the prompts behind every flow."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,16 @@ PAPER = (BUCKETS[0][1], BUCKETS[1][1])
 SHOWN = 2000  # rows of the table of prompts; the download has all
 
 
-@st.cache_data(show_spinner="Reading the replies ...", max_entries=4)
+@st.cache_resource(show_spinner="Reading the replies ...", max_entries=4)  # not cache_data: no copy of 300,000 rows at every click
 def replies(path: str, modified: float) -> tuple[Settings, pd.DataFrame]:  # noqa: ARG001 - part of the key
     """A measurement as a table; read anew when the file was modified."""
     return read_replies(Path(path))
+
+
+@st.cache_resource(show_spinner=False, max_entries=16)
+def scores_of(path: str, modified: float, scorer: str, how: str) -> pd.DataFrame:
+    """One score per prompt and model."""
+    return wide(replies(path, modified)[1], scorer, how)
 
 
 def choices() -> dict[str, str]:
@@ -171,6 +178,7 @@ def show_flows(scores: pd.DataFrame, three: tuple[str, str, str], labels: dict[s
         st.info("No prompt matches. Clear the search or the filter.")
         return
     shown = three if left != right else ("", middle, right)
+    words = [told(scores, middle, side, labels, bounds) for side in sides]
     wide_side, narrow_side = st.columns((2, 1), gap="medium")
     with wide_side:
         st.echarts_chart(
@@ -179,11 +187,11 @@ def show_flows(scores: pd.DataFrame, three: tuple[str, str, str], labels: dict[s
             key="flow",
             on_select=lambda: on_chart(found, shown),
             renderer=(state.get("flow-picture", "svg") == "svg" and "svg") or "canvas",
-            alt=" ".join(told(scores, middle, side, labels, bounds) for side in sides) + " The table has every flow.",
+            alt=" ".join([*words, "The table has every flow."]),
         )
     with narrow_side:
-        for side in sides:
-            st.markdown(told(scores, middle, side, labels, bounds))
+        for sentence in words:
+            st.markdown(sentence)
         st.caption(
             "Better and worse: in a lower or higher bucket than before. Change of the mean score with its 95 % interval; p: McNemar's "
             "exact test of whether as many prompts turned from toxic (above 0.5) to not toxic as the other way. Prompts that are not "
@@ -248,10 +256,8 @@ def show_prompts(path: str, settings: Settings, frame: pd.DataFrame, scores: pd.
         st.caption(f"The {SHOWN:,} with the largest differences; the download has all.")
     rows = shown["selection"]["rows"]
     with st.container(horizontal=True):
-        csv = frame[frame["id"].isin(ids)].assign(starred=lambda part: part["id"].isin(stars), note=lambda part: part["id"].map(stars))
-        st.download_button(
-            "Prompts and replies (CSV)", lambda: csv.to_csv(index=False), "prompts.csv", "text/csv", icon=":material/download:"
-        )
+        csv = partial(_csv, frame, ids, stars)
+        st.download_button("Prompts and replies (CSV)", csv, "prompts.csv", "text/csv", icon=":material/download:")
         kept = prompts.loc[prompts.index.isin(stars)].assign(note=lambda part: part.index.map(stars))
         if len(kept):
             st.download_button("Stars and notes (CSV)", kept.to_csv(), "stars.csv", "text/csv", icon=":material/star:")
@@ -259,6 +265,11 @@ def show_prompts(path: str, settings: Settings, frame: pd.DataFrame, scores: pd.
         show_prompt(path, settings, frame, scorer, order[rows[0]])
     else:
         st.caption("Pick a row to read the replies, star the prompt, or open it in Compare.")
+
+
+def _csv(frame: pd.DataFrame, ids: pd.Index, stars: dict[str, str]) -> str:
+    mine = frame[frame["id"].isin(ids)]
+    return str(mine.assign(starred=mine["id"].isin(stars), note=mine["id"].map(stars)).to_csv(index=False))
 
 
 def show_prompt(path: str, settings: Settings, frame: pd.DataFrame, scorer: str, prompt: str) -> None:
@@ -318,8 +329,8 @@ def main() -> None:
         three = columns(settings)
         scorer, how, bounds = settings_row(settings, frame)
         ids = filters(path, frame)
-    scores = wide(frame, scorer, how)
-    scores = scores.loc[scores.index.isin(ids)]
+    scores = scores_of(path, Path(path).stat().st_mtime, scorer, how)
+    scores = scores if len(ids) == len(scores) else scores.loc[scores.index.isin(ids)]
     ribbon = state.get("ribbon")
     if three:
         if state.get("moved"):
