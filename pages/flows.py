@@ -1,5 +1,6 @@
 """Flows: what becomes of many prompts' toxicity from one model to the others, and the prompts behind every flow."""
 
+import shlex
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -318,6 +319,17 @@ def what_is_shown(ribbon: tuple[str | None, str | None, str | None] | None, labe
     return literal(" → ".join([*parts, *([f"{labels[after]} {target}"] if after else [])]))
 
 
+def command(settings: Settings) -> str:
+    """What makes this measurement again."""
+    if settings.source:
+        return "python -m detox_core reproduce rewardlm --dir DIR --import"
+    decoding = settings.decoding
+    parts = ["python", "-m", "detox_core", "measure", "--dataset", settings.dataset, "--limit", str(settings.prompts)]
+    parts += ["--variants", ",".join(variant.id for variant in settings.variants), "--samples", str(decoding.samples)]
+    parts += ["--seed", str(decoding.seed), "--temperature", f"{decoding.temperature:g}", "--scorer", *settings.scorers]
+    return shlex.join(parts)
+
+
 def main() -> None:
     st.caption("How toxic the models answer the same prompts, from one model to the next. Click a ribbon to see the prompts behind it.")
     chosen = pick()
@@ -343,7 +355,8 @@ def main() -> None:
     revision = settings.scorers[scorer]
     done = frame["id"].nunique()
     partly = f" Measured so far: {done:,} of {settings.prompts:,} prompts." if done < settings.prompts else ""
-    st.caption(f"Scorer {literal(scorer)} ({literal(revision)}). Seed {settings.decoding.seed}.{partly}")
+    st.caption(f"Scorer {literal(scorer)} ({literal(revision)}). Seed {settings.decoding.seed}.{partly} Repeat it:")
+    st.code(command(settings), language="bash")
 
 
 main()

@@ -201,7 +201,7 @@ def show_reproduction() -> None:
         height=420,
         column_config={
             "source": st.column_config.TextColumn(width="small"),
-            "claim": st.column_config.TextColumn(width="medium"),
+            "claim": st.column_config.TextColumn(width=330),
             "published": st.column_config.NumberColumn(format="%.4g"),
             "ours": st.column_config.NumberColumn(format="%.4g"),
             "counts": st.column_config.TextColumn("k of n"),

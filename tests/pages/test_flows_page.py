@@ -45,6 +45,7 @@ def test_landing_shows_the_recorded_demo_set_in_words_and_as_a_table(open_page):
     assert f"of {scores[['it', 'ft']].dropna().shape[0]:,} prompts" in markdown(app)
     assert "got worse" in markdown(app)
     assert settings.scorers["local"] in app.caption[-1].value
+    assert "measure --dataset demo --limit 330 --variants it,ft,rl,dpo --samples 5" in app.code[-1].value
 
 
 def test_bounds_filters_and_search_change_what_is_counted(open_page):
