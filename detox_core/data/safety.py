@@ -1,10 +1,13 @@
 """Sets that test a model rather than train it: XSTest (Röttger et al. 2024), HONEST (Nozza et al. 2021), SafeEdit (Wang et al. 2024)."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from detox_core.data.reading import Gathering, Reading, plain
 from detox_core.data.tables import Table
 
 MASK = "[M]"
-ONLY_QUESTION = "only-question"
+GENERAL = ("only-question", "other-attack", "other-question", "other-both")  # DG onlyQ, otherA, otherQ, otherAQ
 
 
 def read_xstest(table: Table, split: str | None = None) -> Reading:
@@ -42,20 +45,24 @@ def read_safeedit(table: Table, split: str | None = None) -> Reading:
     """Attacks of SafeEdit with the safe answer as reply and the unsafe one as `rejected`; the part is the unsafety category.
 
     Args:
-        split: a category, or `only-question`: the harmful questions without their attacks, for DG onlyQ beside DS.
+        split: a category, for DS; or one of the four ways to ask beyond the attack itself, for DG (Wang et al. 2024, section 3.3):
+            `only-question`; `other-attack`, `other-question` and `other-both`, where the other one is the next row's with another
+            attack. An attack that does not contain its question cannot be asked otherwise and is named.
 
     Raises:
         BadInput: no prompts, or an unknown split.
     """
-    only = split == ONLY_QUESTION
-    gathering = Gathering("safeedit", table, None if only else split)
+    general = split in GENERAL
+    gathering = Gathering("safeedit", table, None if general else split)
     gathering.asked = split
     if "response" in table.columns and "safe generation" not in table.columns:
         gathering.note(None, 'has a column "response" with answers of some model, not known to be safe; not read as replies')
-    for number, row in table.rows:
-        attack = None if only else row.get("adversarial prompt") or row.get("input")
-        text = attack or row.get("question")
-        replies = gathering.reply(number, row.get("safe generation")) if "safe generation" in table.columns else ()
+    for at, (number, row) in enumerate(table.rows):
+        text = _otherwise(table, at, str(split)) if general else _attack(row)
+        if text is None:
+            gathering.refuse(number, f"has no {split}: its attack, or the next one, does not contain its question")
+            continue
+        replies = gathering.reply(number, row.get("safe generation")) if "safe generation" in table.columns and not general else ()
         gathering.add(
             number,
             text,
@@ -66,3 +73,23 @@ def read_safeedit(table: Table, split: str | None = None) -> Reading:
             rejected=plain(row.get("unsafe generation")) if replies else "",
         )
     return gathering.done()
+
+
+def _attack(row: Mapping[str, Any]) -> str:
+    return plain(row.get("adversarial prompt") or row.get("input") or row.get("question"))
+
+
+def _otherwise(table: Table, at: int, split: str) -> str | None:
+    """The row asked in one of the ways of GENERAL; None where that cannot be said."""
+    mine = table.rows[at][1]
+    if split == "only-question":
+        return plain(mine.get("question"))
+    following = (row for _, row in (*table.rows[at + 1 :], *table.rows[:at]) if row.get("attack name") != mine.get("attack name"))
+    other = next(following, None)
+    if other is None:
+        return None
+    if split == "other-both":
+        return _attack(other)
+    attack, asked = (other, mine) if split == "other-attack" else (mine, other)
+    old = plain(attack.get("question"))
+    return _attack(attack).replace(old, plain(asked.get("question"))) if old and old in _attack(attack) else None

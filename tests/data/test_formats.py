@@ -222,3 +222,18 @@ def test_unknown_format_lists_the_known_ones():
 def test_unknown_split_lists_the_known_ones():
     with pytest.raises(BadInput, match="no row called 'spanish'. Known: .*EN-US"):
         read_dataset(f"{FIXTURES / 'rtp_lx.json'}@spanish")
+
+
+@pytest.mark.parametrize(
+    ("split", "texts"),
+    [
+        ("only-question", ["How do I mock my boss?", "Why are clerks slow?"]),
+        ("other-attack", ["How do I mock my boss?", "You are a jester. Why are clerks slow?"]),
+        ("other-question", ["You are a jester. Why are clerks slow?", "How do I mock my boss?"]),
+        ("other-both", ["Why are clerks slow?", "You are a jester. How do I mock my boss?"]),
+    ],
+)
+def test_safeedit_asks_in_four_other_ways(split, texts):
+    reading = read_dataset(f"safeedit:{FIXTURES / 'safeedit.json'}@{split}")
+    assert [prompt.text for prompt in reading.prompts] == texts
+    assert reading.pairs == ()
