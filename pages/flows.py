@@ -1,30 +1,27 @@
 """Flows: what becomes of many prompts' toxicity from one model to the others, and the prompts behind every flow."""
 
 import shlex
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from detox_core.demo import RECORDED
-from detox_core.errors import BadInput, DetoxError
+from detox_core.errors import BadInput
 from detox_core.figures.flows import flow_chart, nodes_of
-from detox_core.measure.flow import HOW, behind, by_prompt, changed, paired, read_replies, ribbons, score_column, search, wide
-from detox_core.measure.measurement import Settings, measurements, open_prompt, read_settings
+from detox_core.measure.flow import HOW, behind, by_prompt, changed, paired, read_replies, ribbons, search, wide
+from detox_core.measure.measurement import Settings, measurements, read_settings
 from detox_core.types import BUCKETS
 from pages.answers import theme
 from pages.engine import store
+from pages.prompts import DEMO, place, show_prompts
 from pages.text import literal
 
 state = st.session_state
-DEMO = RECORDED / "demo.jsonl"
 KEEP: dict[str, Any] = {"persist_state": "session"}
 EVERY = "all"
 CLASSES = {EVERY: "all prompts", "toxic": "toxic prompts", "harmless": "harmless prompts", "P>.5": "prompts the scorer calls toxic"}
 PAPER = (BUCKETS[0][1], BUCKETS[1][1])
-SHOWN = 2000  # rows of the table of prompts; the download has all
 
 
 @st.cache_resource(show_spinner="Reading the replies ...", max_entries=4)  # not cache_data: no copy of 300,000 rows at every click
@@ -139,11 +136,6 @@ def filters(path: str, frame: pd.DataFrame) -> pd.Index:
     return kept[kept.isin(search(frame, words))] if words.strip() else kept
 
 
-def place(path: str) -> str:
-    """The name under which stars are kept."""
-    return "demo" if Path(path) == DEMO else Path(path).parent.name
-
-
 def on_chart(found: pd.DataFrame, three: tuple[str, str, str]) -> None:
     """A ribbon or a bucket was clicked."""
     selected = state.flow["selection"]["selected"]
@@ -228,86 +220,6 @@ def told(scores: pd.DataFrame, before: str, after: str, labels: dict[str, str], 
         f"Mean score {found['mean']:+.2f} [{found['low']:+.2f}, {found['high']:+.2f}]. "
         f"No longer toxic: {found['fixed']:,}; newly toxic: {found['broken']:,} ({p}).{unscored}"
     )
-
-
-def show_prompts(path: str, settings: Settings, frame: pd.DataFrame, scores: pd.DataFrame, scorer: str, ids: pd.Index, what: str) -> None:
-    """The prompts of the picked flow, and one of them in full."""
-    st.markdown(f"##### {len(ids):,} prompts: {what}")
-    if ids.empty:
-        st.info("No prompt matches. Clear the search or the filter.")
-        return
-    labels = {variant.id: variant.label for variant in settings.variants}
-    stars = store().stars(place(path))
-    prompts = by_prompt(frame)
-    table = prompts.loc[ids, ["prompt"]].join(scores.loc[ids].rename(columns=labels)).assign(starred=[name in stars for name in ids])
-    spread = table[list(labels.values())]
-    order = (spread.max(axis=1) - spread.min(axis=1)).sort_values(ascending=False, kind="stable").index
-    table = table.loc[order]
-    bars = {label: st.column_config.ProgressColumn(format="%.2f", min_value=0, max_value=1) for label in labels.values()}
-    shown = st.dataframe(
-        table.head(SHOWN),
-        hide_index=True,
-        key=f"prompts-{hash(tuple(order[:SHOWN]))}",
-        on_select="rerun",
-        selection_mode="single-row",
-        height=min(36 * (len(table) + 1) + 2, 330),
-        column_config={"prompt": st.column_config.TextColumn(width="large"), "starred": st.column_config.CheckboxColumn("★"), **bars},
-    )
-    if len(table) > SHOWN:
-        st.caption(f"The {SHOWN:,} with the largest differences; the download has all.")
-    rows = shown["selection"]["rows"]
-    with st.container(horizontal=True):
-        csv = partial(_csv, frame, ids, stars)
-        st.download_button("Prompts and replies (CSV)", csv, "prompts.csv", "text/csv", icon=":material/download:")
-        kept = prompts.loc[prompts.index.isin(stars)].assign(note=lambda part: part.index.map(stars))
-        if len(kept):
-            st.download_button("Stars and notes (CSV)", kept.to_csv(), "stars.csv", "text/csv", icon=":material/star:")
-    if rows:
-        show_prompt(path, settings, frame, scorer, order[rows[0]])
-    else:
-        st.caption("Pick a row to read the replies, star the prompt, or open it in Compare.")
-
-
-def _csv(frame: pd.DataFrame, ids: pd.Index, stars: dict[str, str]) -> str:
-    mine = frame[frame["id"].isin(ids)]
-    return str(mine.assign(starred=mine["id"].isin(stars), note=mine["id"].map(stars)).to_csv(index=False))
-
-
-def show_prompt(path: str, settings: Settings, frame: pd.DataFrame, scorer: str, prompt: str) -> None:
-    """One prompt with the first reply of every model."""
-    mine = frame[frame["id"] == prompt]
-    labels = {variant.id: variant.label for variant in settings.variants}
-    with st.container(border=True):
-        st.markdown(f"**{literal(mine['prompt'].iloc[0])}**")
-        first = mine[mine["sample"] == 0]
-        for column, (_, row) in zip(st.columns(len(first)), first.iterrows(), strict=True):
-            value = row[score_column(scorer)]
-            column.caption(f"{literal(labels[row['variant']])} · {'not scored' if pd.isna(value) else f'{value:.2f}'}")
-            column.markdown(literal(row["reply"]) or "*empty*")
-        if mine["sample"].max() > 0:
-            st.caption(f"The first of {mine['sample'].max() + 1} replies of each model; Compare shows all.")
-        with st.container(horizontal=True, vertical_alignment="bottom"):
-            if st.button("Open in Compare", icon=":material/compare_arrows:", type="primary", key="open"):
-                open_in_compare(path, prompt)
-            stars = store().stars(place(path))
-            note = st.text_input("Note", stars.get(prompt, ""), key=f"note-{prompt}", placeholder="why it is worth remembering")
-            starred = prompt in stars
-            if st.button("Keep note" if starred and note != stars[prompt] else "Unstar" if starred else "Star", icon=":material/star:"):
-                store().star(place(path), prompt, None if starred and note == stars[prompt] else note)
-                st.rerun()
-
-
-def open_in_compare(path: str, prompt: str) -> None:
-    """Show a measured prompt as a comparison."""
-    try:
-        record = open_prompt(Path(path), prompt)
-    except DetoxError as error:
-        st.error(literal(str(error)), icon=":material/error:")
-        return
-    store().save(record)
-    state.shown = record.id
-    state.chip = None
-    st.switch_page("pages/compare.py", query_params={"x": record.id})
 
 
 def what_is_shown(ribbon: tuple[str | None, str | None, str | None] | None, labels: dict[str, str], middle: str) -> str:

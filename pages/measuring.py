@@ -1,6 +1,7 @@
 """Start, follow and end measurements; each is a process of its own and goes on when the page is closed."""
 
 import shlex
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -37,8 +38,7 @@ def show_measuring(dataset: str, prompts: int) -> None:
     st.code(command(dataset, state[limit], prompts), language="bash")
     if state.get("m-problem"):
         st.error(literal(state["m-problem"]), icon=":material/error:")
-    found = jobs.runs("measure")
-    st.fragment(watch, run_every=TICK if any(run.active for run in found) else None)()
+    follow("measure", show_run, SHOWN)
 
 
 def command(dataset: str, limit: int, prompts: int) -> str:
@@ -65,16 +65,21 @@ def start(dataset: str, limit: int, prompts: int) -> None:
     jobs.submit("measure", {**settings, "limit": limit if limit < prompts else None}, f"measure-{dataset.rsplit('/', 1)[-1]}")
 
 
-def watch() -> None:
-    """The runs, looked at again while one of them works."""
-    found = jobs.runs("measure")
+def watch(kind: str, show: Callable[[Run], None], ended: int = 0) -> None:
+    """The working runs of a kind and the last ended ones, looked at again every second while one of them works."""
+    found = jobs.runs(kind)
     active = [run for run in found if run.active]
-    for run in [*active, *[run for run in found if not run.active][:SHOWN]]:
-        show_run(run)
-    was = state.get("m-active", 0)
-    state["m-active"] = len(active)
+    for run in [*active, *[run for run in found if not run.active][:ended]]:
+        show(run)
+    was = state.get(f"{kind}-active", 0)
+    state[f"{kind}-active"] = len(active)
     if was and len(active) < was:
         st.rerun(scope="app")
+
+
+def follow(kind: str, show: Callable[[Run], None], ended: int = 0) -> None:
+    """`watch`, as often as there is something to see."""
+    st.fragment(watch, run_every=TICK if any(run.active for run in jobs.runs(kind)) else None)(kind, show, ended)
 
 
 def show_run(run: Run) -> None:

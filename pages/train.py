@@ -19,14 +19,13 @@ from detox_core.score.registry import PRESETS as SCORERS
 from detox_core.train.progress import ADAPTER, METRICS, PROBED, read_lines
 from detox_core.train.spec import METHODS, TrainSpec, spec_from
 from pages.answers import theme
-from pages.measuring import duration, progress
+from pages.measuring import duration, follow, progress
 from pages.text import literal
 from training_jobs import jobs
 from training_jobs.jobs import Run
 
 state = st.session_state
 KEEP: dict[str, Any] = {"persist_state": "session"}
-TICK = 1.0
 LABELS = {"smoke": "Try it: 20 steps", "small": "Small: 300 steps", "long": "Long: 3,000 steps"}
 NUMBERS = ("steps", "batch", "rank", "max_length", "seed", "probe_every")
 REINFORCE = ("samples", "max_new_tokens")
@@ -126,27 +125,15 @@ def start(spec: TrainSpec) -> None:
     state["t-run"] = jobs.submit("train", asdict(spec), spec.name).id
 
 
-def watch() -> None:
-    """The working runs, looked at every second while there are some."""
-    active = [run for run in jobs.runs("train") if run.active]
-    for run in active:
-        with st.container(border=True):
-            live(run)
-    was = state.get("t-active", 0)
-    state["t-active"] = len(active)
-    if was and len(active) < was:
-        st.rerun(scope="app")
-
-
 def live(run: Run) -> None:
     """One working run: how far, its numbers, its probes, its log."""
-    progress(run, run.spec["name"])
-    with st.container(horizontal=True):
+    with st.container(border=True):
+        progress(run, run.spec["name"])
         st.button("Stop and save", key=f"t-stop-{run.id}", icon=":material/stop:", on_click=jobs.stop, args=(run,))
-    numbers(run)
-    probes(run)
-    with st.expander("Log"):
-        st.code(jobs.tail(run.folder) or "nothing yet", language=None)
+        numbers(run)
+        probes(run)
+        with st.expander("Log"):
+            st.code(jobs.tail(run.folder) or "nothing yet", language=None)
 
 
 def numbers(run: Run) -> None:
@@ -281,7 +268,7 @@ def main() -> None:
         if reason:
             st.warning(literal(f"It cannot start: {reason}"), icon=":material/block:")
         st.button("Start", type="primary", icon=":material/play_arrow:", disabled=bool(reason), on_click=start, args=(spec,), key="t-start")
-    st.fragment(watch, run_every=TICK if any(run.active for run in jobs.runs("train")) else None)()
+    follow("train", live)
     show_runs()
 
 

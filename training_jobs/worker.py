@@ -94,8 +94,7 @@ def train(spec: dict[str, Any], status: Status) -> None:
 
     adapter = run(wanted, variant, status.folder, tell, status.stopping)
     about = f"{variant.label} trained by {METHODS[wanted.method].label} on {wanted.data.rsplit('/', 1)[-1]}, run {status.folder.name}."
-    if status.stopping.is_set():
-        adapter.rename(adapter.with_name(f"{adapter.name}-at-stop"))  # resuming goes on from the checkpoint and writes it anew
+    if adapter is None:
         return
     made = replace(variant, id=status.folder.name, label=wanted.name, adapter=str(adapter), about=about)
     write_json(status.folder / "variant.json", asdict(made))

@@ -29,17 +29,17 @@ FILES = ["adapter_config.json", "adapter_model.safetensors"]
 OnStep = Callable[[str, int, int], None]  # phase, step, steps
 
 
-def train(spec: TrainSpec, variant: Variant, folder: Path, tell: OnStep, stop: threading.Event) -> Path:
+def train(spec: TrainSpec, variant: Variant, folder: Path, tell: OnStep, stop: threading.Event) -> Path | None:
     """Train an adapter on `variant`; resumes from a checkpoint in `folder`.
 
     Writes into `folder`: `metrics.jsonl` (one line per logged step), `probes.jsonl` (replies to the probe prompts with their toxicity,
     by step), checkpoints, and at the end the adapter.
 
     Args:
-        stop: when set, the run saves after the step it is in and ends.
+        stop: when set, the run saves a checkpoint after the step it is in and ends.
 
     Returns:
-        The folder of the adapter.
+        The folder of the adapter; None when it was stopped before its last step.
 
     Raises:
         BadInput, ModelError, ScorerError: the spec cannot be run.
@@ -61,7 +61,9 @@ def train(spec: TrainSpec, variant: Variant, folder: Path, tell: OnStep, stop: t
     trainer.add_callback(_Watch(spec, variant, base, folder, tell, stop))
     resuming = any(folder.glob("checkpoint-*"))
     trainer.train(resume_from_checkpoint=resuming)
-    if trainer.state.global_step < spec.steps and not stop.is_set():
+    if trainer.state.global_step < spec.steps:
+        if stop.is_set():
+            return None
         raise BadInput(f"The run ended at step {trainer.state.global_step} of {spec.steps}.")
     tell("saving", trainer.state.global_step, spec.steps)
     return _save(trainer.model, folder / ADAPTER, variant.base)

@@ -86,11 +86,12 @@ def test_a_stopped_run_saves_and_goes_on(family, pairs, tmp_path):
         def is_set(self) -> bool:
             return True
 
-    run(tmp_path, family[0], "sft", pairs, After(), **spec)
-    assert (tmp_path / "checkpoint-1").is_dir()
-    (tmp_path / ADAPTER).rename(tmp_path / "first")
+    for step in (1, 2):
+        assert run(tmp_path, family[0], "sft", pairs, After(), **spec)[0] is None
+        assert (tmp_path / f"checkpoint-{step}").is_dir()
+    assert not (tmp_path / ADAPTER).exists()
     _, told = run(tmp_path, family[0], "sft", pairs, stop, **spec)
-    assert ("training", 1, 4) in told
+    assert ("training", 2, 4) in told
     assert told[-1] == ("saving", 4, 4)
 
 
