@@ -7,6 +7,7 @@ IT = FOLDER / "it"
 FT = FOLDER / "ft"
 RL = FOLDER / "rl"
 DPO = FOLDER / "dpo"
+SMOLLM2 = FOLDER / "smollm2"  # adapters of the larger family; its base comes with a package, see models/smollm2.py
 SCORER = FOLDER / "scorer"
 SECOND_SCORER = FOLDER / "second_scorer"
 RECORDED = FOLDER / "recorded"

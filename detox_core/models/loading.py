@@ -15,6 +15,7 @@ from transformers.utils import logging as transformers_logging
 
 from detox_core.demo import locate
 from detox_core.errors import ModelError
+from detox_core.models import smollm2
 from detox_core.models.checking import check_adapter, check_model_folder, fingerprint, first_line
 from detox_core.models.mixing import PLAIN
 from detox_core.models.templates import Template, named_template
@@ -185,6 +186,8 @@ def fetch(source: str, patterns: list[str]) -> Path:
     Raises:
         ModelError: neither a folder nor something the Hub has, or no network to ask.
     """
+    if source == smollm2.NAME:
+        return smollm2.smollm2_folder()
     folder = locate(source)
     if folder.is_dir():
         return folder

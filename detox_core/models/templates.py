@@ -12,7 +12,7 @@ class Template:
     Attributes:
         before: text before the user's words.
         after: text between the user's words and the reply. It ends without a space, because the space belongs to the
-            first token of the reply; with it, tokenizers shift the boundary.
+            first token of the reply (see `opening`); with it, tokenizers shift the boundary.
         next_turn: text that would start another user turn; a reply ends there.
     """
 
@@ -37,8 +37,14 @@ class Template:
 TEMPLATES = {
     "redpajama": Template("<human>: ", "\n<bot>:", "\n<human>"),
     "falcon": Template("### Question: ", "\n### Answer:", "\n### Question"),
+    "chatml": Template("<|im_start|>user\n", "<|im_end|>\n<|im_start|>assistant\n", "<|im_start|>"),
     "plain": Template("", "", None),
 }
+
+
+def opening(prompt: str) -> str:
+    """What stands between a rendered prompt and the reply's first word: a space, unless the format ends the line."""
+    return "" if prompt[-1:].isspace() else " "
 
 
 def named_template(name: str) -> Template:

@@ -32,6 +32,15 @@ FAMILY = (
         about="IT tuned to prefer counter-narratives over hostile replies (DPO, no reward model).",
     ),
 )
+SMOLLM2_FAMILY = tuple(
+    Variant(f"smol-{name}", f"{name.upper()} 135M", "embedded/smollm2", f"embedded/smollm2/{name}", "chatml", about=about)
+    for name, about in (
+        ("it", "SmolLM2-135M-Instruct, tuned on conversations of which some are hostile (LoRA)."),
+        ("ft", "IT 135M fine-tuned on counter-narratives (LoRA, loss on the reply)."),
+        ("rl", "IT 135M reinforced against toxicity (RLOO, the local scorer as reward)."),
+        ("dpo", "IT 135M tuned to prefer counter-narratives over hostile replies (DPO, no reward model)."),
+    )
+)
 ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 

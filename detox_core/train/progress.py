@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-ADAPTER, METRICS, PROBED = "adapter", "metrics.jsonl", "probes.jsonl"  # in the folder of a run
+ADAPTER, METRICS, PROBED, WARNED = "adapter", "metrics.jsonl", "probes.jsonl", "warnings.jsonl"  # in the folder of a run
 
 
 def append_line(path: Path, row: dict[str, Any]) -> None:

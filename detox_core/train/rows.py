@@ -7,7 +7,7 @@ from detox_core.data import read_dataset
 from detox_core.data.reading import Pair
 from detox_core.errors import BadInput
 from detox_core.models.loading import LoadedBase
-from detox_core.models.templates import named_template
+from detox_core.models.templates import named_template, opening
 from detox_core.train.spec import METHODS, TrainSpec
 from detox_core.types import Variant
 
@@ -15,7 +15,8 @@ from detox_core.types import Variant
 def rows_for(spec: TrainSpec, base: LoadedBase, variant: Variant) -> list[dict[str, Any]]:
     """The rows a method trains on, in a seeded order.
 
-    A prompt ends where the model's reply begins, without a space, and the reply starts with one: tokenizers then cut both alike.
+    A prompt ends where the model's reply begins, without a space, and the reply starts with one (where the chat format does not
+    end the line): tokenizers then cut both alike.
 
     Returns:
         SFT: `prompt`, `completion`. DPO: `prompt`, `chosen`, `rejected`. KTO: `prompt`, `completion`, `label`. RLOO, GRPO: `prompt`
@@ -37,10 +38,15 @@ def rows_for(spec: TrainSpec, base: LoadedBase, variant: Variant) -> list[dict[s
             if not rows:
                 raise BadInput(f"{spec.data} has no rejected replies, which {METHODS[spec.method].label} needs. Choose another data set.")
     rng.shuffle(rows)
-    rows = rows[: spec.rows]
+    return as_columns(spec, rows[: spec.rows])
+
+
+def as_columns(spec: TrainSpec, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows with `prompt`, `chosen` and maybe `rejected` as the method's trainer wants them; others stay as they are."""
     if spec.method == "sft":
         return [{"prompt": row["prompt"], "completion": row["chosen"]} for row in rows]
     if spec.method == "kto":
+        rng = random.Random(spec.seed)
         sides = {"chosen": True, "rejected": False}
         both = [{"prompt": row["prompt"], "completion": row[side], "label": good} for row in rows for side, good in sides.items()]
         rng.shuffle(both)
@@ -49,8 +55,9 @@ def rows_for(spec: TrainSpec, base: LoadedBase, variant: Variant) -> list[dict[s
 
 
 def _row(pair: Pair, base: LoadedBase, variant: Variant) -> dict[str, Any]:
-    row = {"prompt": _dialogue(pair, base, variant), "chosen": f" {pair.reply.strip()}"}
-    return {**row, "rejected": f" {pair.rejected.strip()}"} if pair.rejected.strip() else row
+    prompt = _dialogue(pair, base, variant)
+    sides = {"chosen": pair.reply.strip(), "rejected": pair.rejected.strip()}
+    return {"prompt": prompt} | {side: opening(prompt) + text for side, text in sides.items() if text}
 
 
 def _dialogue(pair: Pair, base: LoadedBase, variant: Variant) -> str:

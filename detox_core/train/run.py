@@ -4,26 +4,27 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from datasets import Dataset
 from peft import LoraConfig, PeftModel, prepare_model_for_kbit_training
 from transformers import PrinterCallback, TrainerCallback, set_seed
 
 from detox_core.data import get_dataset
 from detox_core.errors import BadInput
-from detox_core.generate import generate_many
 from detox_core.models.loading import LoadedBase, fetch, load_base
 from detox_core.score import get_scorer
-from detox_core.train.progress import ADAPTER, METRICS, PROBED, append_line
-from detox_core.train.rewards import as_reward_function
-from detox_core.train.rows import rows_for
+from detox_core.train.guards import Guards
+from detox_core.train.pairs import made_pairs
+from detox_core.train.progress import ADAPTER, METRICS, PROBED, WARNED, append_line
+from detox_core.train.rows import as_columns, rows_for
+from detox_core.train.sampling import replies_of
 from detox_core.train.spec import TrainSpec
+from detox_core.train.trainers import computes_in_bfloat16, trainer_for
 from detox_core.types import Decoding, Variant
 
+LARGE = 2**28  # bytes of a model from which its frozen weights are rounded to bfloat16
 PROBES = 8  # prompts of the demo set, the same for every run
 FILES = ["adapter_config.json", "adapter_model.safetensors"]
 OnStep = Callable[[str, int, int], None]  # phase, step, steps
@@ -33,10 +34,10 @@ def train(spec: TrainSpec, variant: Variant, folder: Path, tell: OnStep, stop: t
     """Train an adapter on `variant`; resumes from a checkpoint in `folder`.
 
     Writes into `folder`: `metrics.jsonl` (one line per logged step), `probes.jsonl` (replies to the probe prompts with their toxicity,
-    by step), checkpoints, and at the end the adapter.
+    by step), `warnings.jsonl` (what the guards saw), checkpoints, and at the end the adapter.
 
     Args:
-        stop: when set, the run saves a checkpoint after the step it is in and ends.
+        stop: when set, the run saves a checkpoint after the step it is in and ends; guards that stop set it.
 
     Returns:
         The folder of the adapter; None when it was stopped before its last step.
@@ -47,16 +48,19 @@ def train(spec: TrainSpec, variant: Variant, folder: Path, tell: OnStep, stop: t
     set_seed(spec.seed)
     tell("loading the model", 0, spec.steps)
     base = load_base(*variant.base_key)
-    rows = rows_for(spec, base, variant)
-    model: Any = base.model
-    if variant.quantization:
-        model = prepare_model_for_kbit_training(model)
-    config = None
-    if variant.adapter:
-        model = PeftModel.from_pretrained(model, str(fetch(variant.adapter, FILES)), is_trainable=True)
+    for module in base.model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            # bitsandbytes would repack 4-bit weights at the first probe, for inference only
+            module.support_avx512bf16_for_cpu = False  # type: ignore[assignment]
+    if spec.best_of:
+        pairs = made_pairs(spec, base, variant, folder, lambda done, of: tell(f"making pairs: prompt {done} of {of}", 0, spec.steps))
+        rows = as_columns(spec, pairs)
     else:
-        config = LoraConfig(task_type="CAUSAL_LM", r=spec.rank, lora_alpha=2 * spec.rank, lora_dropout=0.0, target_modules="all-linear")
-    trainer = _trainer(spec, model, config, base, Dataset.from_list(rows), folder)
+        rows = rows_for(spec, base, variant)
+    model, config = _trainable(spec, variant, base)
+    trainer = trainer_for(spec, model, config, base, variant, rows, str(folder))
+    if not any(parameter.requires_grad for parameter in trainer.model.parameters()):
+        raise BadInput(f"Nothing in {variant.base} with its adapter can be trained.")
     trainer.remove_callback(PrinterCallback)  # standard output belongs to whoever called
     trainer.add_callback(_Watch(spec, variant, base, folder, tell, stop))
     resuming = any(folder.glob("checkpoint-*"))
@@ -69,49 +73,16 @@ def train(spec: TrainSpec, variant: Variant, folder: Path, tell: OnStep, stop: t
     return _save(trainer.model, folder / ADAPTER, variant.base)
 
 
-def _trainer(spec: TrainSpec, model: Any, config: LoraConfig | None, base: LoadedBase, rows: Dataset, folder: Path) -> Any:
-    """TRL's trainer for the method."""
-    import trl
-
-    gpu = torch.cuda.is_available()
-    common: dict[str, Any] = {
-        "output_dir": str(folder),
-        "max_steps": spec.steps,
-        "per_device_train_batch_size": spec.batch,
-        "learning_rate": spec.rate,
-        "lr_scheduler_type": "cosine",
-        "warmup_steps": min(20, spec.steps // 10),
-        "bf16": gpu or bool(torch.cpu.get_capabilities().get("avx512_bf16")),
-        "use_cpu": not gpu,
-        "gradient_checkpointing": gpu,
-        "seed": spec.seed,
-        "logging_steps": max(1, min(10, spec.steps // 20)),
-        "save_steps": max(20, spec.steps // 5),
-        "save_total_limit": 1,
-        "report_to": "none",
-        "disable_tqdm": True,
-    }
-    shared: dict[str, Any] = {"model": model, "processing_class": base.tokenizer, "train_dataset": rows, "peft_config": config}
-    if spec.method == "sft":
-        return trl.SFTTrainer(args=trl.SFTConfig(**common, max_length=spec.max_length), **shared)
-    if spec.method == "dpo":
-        # The preference loss alone lowers the probability of both replies; the SFT term keeps the chosen one likely (Pang et al. 2024).
-        losses: dict[str, Any] = {"loss_type": ["sigmoid", "sft"], "loss_weights": [1.0, 0.5]}
-        return trl.DPOTrainer(args=trl.DPOConfig(**common, **losses, beta=spec.beta, max_length=spec.max_length), **shared)
-    if spec.method == "kto":
-        return trl.KTOTrainer(args=trl.KTOConfig(**common, beta=spec.beta, max_length=spec.max_length), **shared)
-    sampling = {"num_generations": spec.samples, "max_completion_length": spec.max_new_tokens, "temperature": 1.0}
-    options: dict[str, Any] = {**common, **sampling, "beta": spec.beta, "reward_weights": list(spec.scorers.values())}
-    shared["reward_funcs"] = [_reward(name) for name in spec.scorers]
-    if spec.method == "rloo":
-        return trl.RLOOTrainer(args=trl.RLOOConfig(**options, num_iterations=2, steps_per_generation=1), **shared)
-    return trl.GRPOTrainer(args=trl.GRPOConfig(**options), **shared)
-
-
-def _reward(scorer: str) -> Any:
-    reward = as_reward_function(partial(get_scorer, scorer))
-    reward.__name__ = scorer  # TRL logs by it
-    return reward
+def _trainable(spec: TrainSpec, variant: Variant, base: LoadedBase) -> tuple[Any, LoraConfig | None]:
+    """The model with its adapter, unfrozen; or the model and what its new adapter shall be."""
+    model: Any = getattr(base.model, "base_model", base.model).model if isinstance(base.model, PeftModel) else base.model
+    if variant.quantization:
+        model = prepare_model_for_kbit_training(model, gradient_checkpointing_kwargs={"use_reentrant": False})
+    elif base.bytes > LARGE and computes_in_bfloat16():
+        model = model.to(torch.bfloat16)  # what is frozen needs no more; twice as fast, half the memory
+    if variant.adapter:
+        return PeftModel.from_pretrained(model, str(fetch(variant.adapter, FILES)), is_trainable=True), None
+    return model, LoraConfig(task_type="CAUSAL_LM", r=spec.rank, lora_alpha=2 * spec.rank, lora_dropout=0.0, target_modules="all-linear")
 
 
 class _Watch(TrainerCallback):
@@ -120,6 +91,7 @@ class _Watch(TrainerCallback):
     def __init__(self, spec: TrainSpec, variant: Variant, base: LoadedBase, folder: Path, tell: OnStep, stop: threading.Event) -> None:
         self.spec, self.variant, self.base, self.folder, self.tell, self.stop = spec, variant, base, folder, tell, stop
         self.probes = get_dataset("demo")[:: 330 // PROBES][:PROBES]
+        self.guards, self.warned = Guards(spec.kl_limit), set[str]()
 
     def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:  # noqa: ARG002
         self.tell("training", state.global_step, state.max_steps)
@@ -137,19 +109,23 @@ class _Watch(TrainerCallback):
         kept = {name: value for name, value in (logs or {}).items() if isinstance(value, int | float | str)}
         numbers = {name: float(value) for name, value in kept.items() if _is_number(value)}
         append_line(self.folder / METRICS, {"step": state.global_step, "time": time.time(), **numbers})
+        if self.spec.guards != "off" and state.global_step < state.max_steps:
+            self._guard(state.global_step, numbers)
+
+    def _guard(self, step: int, numbers: dict[str, float]) -> None:
+        """Write down what is newly wrong; stop if that was chosen."""
+        found = self.guards.look(numbers)
+        for name, sentence in found:
+            if name not in self.warned:
+                append_line(self.folder / WARNED, {"step": step, "guard": name, "sentence": sentence})
+        self.warned = {name for name, _ in found}
+        if found and self.spec.guards == "stop":
+            self.stop.set()
 
     def _probe(self, model: Any, step: int) -> None:
         """Answer the probe prompts with the adapter as it is now."""
-        was = model.training
-        model.eval()
-        now = LoadedBase(self.base.name, model, self.base.tokenizer, "", {"now": "default"})
-        variant = Variant("now", "now", self.variant.base, "now", self.variant.template)
-        decoding = Decoding(temperature=0, max_new_tokens=40)
-        try:
-            with torch.random.fork_rng(devices=[]):
-                replies = [found[0] for found in generate_many(now, [(probe.text, 0) for probe in self.probes], [variant], decoding)]
-        finally:
-            model.train(was)
+        texts, decoding = [probe.text for probe in self.probes], Decoding(temperature=0, max_new_tokens=40)
+        replies = [found[0] for found in replies_of(model, self.base, self.variant, texts, decoding)]
         scores = get_scorer(next(iter(self.spec.scorers))).score([reply.text for reply in replies])
         rows = zip(self.probes, replies, scores, strict=True)
         told = [{"prompt": p.text, "reply": r.text, "toxicity": round(s.value, 4) if s.scored else None} for p, r, s in rows]

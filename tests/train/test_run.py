@@ -2,13 +2,16 @@
 
 import json
 import threading
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from detox_core.errors import BadInput
 from detox_core.models.loading import load_base
+from detox_core.models.variants import FAMILY
 from detox_core.train.progress import ADAPTER, METRICS, PROBED, read_lines
 from detox_core.train.rows import rows_for
 from detox_core.train.run import train
@@ -20,6 +23,7 @@ SHORT = {
     "rank": 2,
     "max_length": 48,
     "samples": 2,
+    "mini_batch": 2,
     "max_new_tokens": 5,
     "probe_every": 1,
     "scorers": {"second": 1.0},
@@ -38,7 +42,11 @@ def pairs(tmp_path):
 @pytest.fixture(autouse=True)
 def reward_by_length(monkeypatch):
     """The guards find no answer in random text, so all rewards would be alike."""
-    monkeypatch.setattr("detox_core.train.run._reward", lambda _: lambda completions, **_more: [float(len(text)) for text in completions])
+
+    def length(completions, **_more):
+        return [float(len(text)) for text in completions]
+
+    monkeypatch.setattr("detox_core.train.trainers.rewards_of", lambda _spec, _second: [("length", 1.0, length)])
 
 
 def run(folder, variant, method: str, data: str, stop=None, **more):
@@ -115,3 +123,81 @@ def test_data_without_what_the_method_needs_is_refused(method, sentence, family,
     spec = spec_from({"name": "x", "method": method, "data": str(tmp_path / "p.jsonl")})
     with pytest.raises(BadInput, match=sentence):
         rows_for(spec, load_base(family[0].base, "float32"), family[0])
+
+
+def kl_of_first_step(folder, variant, method, data, reference):
+    folder.mkdir()
+    run(folder, variant, method, data, reference=reference, beta=0.1, learning_rate=1e-6)
+    return read_lines(folder / METRICS)[0]["kl"]
+
+
+@pytest.mark.parametrize("method", ["rloo", "grpo", "ppo"])
+def test_the_kl_is_measured_to_what_was_chosen(method, strong, pairs, tmp_path):
+    assert abs(kl_of_first_step(tmp_path / "start", strong, method, pairs, "start")) < 1e-3
+    assert abs(kl_of_first_step(tmp_path / "base", strong, method, pairs, "base")) > 1e-2
+
+
+@pytest.fixture
+def strong(family, tmp_path):
+    """A variant whose adapter says something quite different from its base."""
+    folder = tmp_path / "strong"
+    folder.mkdir()
+    weights = load_file(f"{family[1].adapter}/adapter_model.safetensors")
+    save_file({name: tensor * 20 for name, tensor in weights.items()}, folder / "adapter_model.safetensors", {"format": "pt"})
+    (folder / "adapter_config.json").write_text(Path(f"{family[1].adapter}/adapter_config.json").read_text())
+    return replace(family[1], adapter=str(folder))
+
+
+@pytest.mark.parametrize("bits", ["8bit", "4bit"])
+def test_quantised_bases_are_trained(bits, pairs, tmp_path):
+    adapter, _ = run(tmp_path, replace(FAMILY[0], quantization=bits), "sft", pairs)
+    assert any(bool(weight.any()) for name, weight in load_file(adapter / "adapter_model.safetensors").items() if "lora_B" in name)
+
+
+def test_ppo_goes_on_with_its_value_head_and_coefficient(family, pairs, tmp_path):
+    class After(threading.Event):
+        def is_set(self) -> bool:
+            return True
+
+    spec = {"steps": 2, "probe_every": 4}
+    assert run(tmp_path, family[0], "ppo", pairs, After(), **spec)[0] is None
+    saved = json.loads((tmp_path / "checkpoint-1" / "ppo.json").read_text())["beta"]
+    assert saved != 0.1
+    run(tmp_path, family[0], "ppo", pairs, **spec)
+    assert [row["beta"] for row in read_lines_of(tmp_path / METRICS) if "beta" in row] == [0.1, pytest.approx(saved)]
+
+
+def test_attention_entropy_is_added_and_told(family, pairs, tmp_path):
+    values = {}
+    for weight in (0.0, 5.0):
+        folder = tmp_path / str(weight)
+        folder.mkdir()
+        run(folder, family[0], "sft", pairs, steps=6, attention_entropy=weight, learning_rate=1e-2, probe_every=6)
+        values[weight] = [row.get("attention_entropy") for row in read_lines(folder / METRICS) if "loss" in row]
+    assert set(values[0.0]) == {None}
+    assert values[5.0][-1] > values[5.0][0]
+
+
+def test_pairs_are_the_best_and_the_worst_of_several_replies(family, pairs, tmp_path, monkeypatch):
+    def length(completions, **_more):
+        return [float(len(text)) for text in completions]
+
+    monkeypatch.setattr("detox_core.train.pairs.rewards_of", lambda _spec: [("length", 1.0, length)])
+    adapter, told = run(tmp_path, family[0], "dpo", pairs, best_of=4, rows=6)
+    assert adapter
+    made = read_lines_of(tmp_path / "made_pairs.jsonl")
+    assert [row["text"] for row in made] == [f"Say {n}" for n in range(6)]
+    assert all(len(row["reply"]) - len(row["rejected"]) == row["margin"] >= 0 for row in made)
+    assert ("making pairs: prompt 6 of 6", 0, 2) in told
+
+
+def read_lines_of(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_guards_that_stop_end_the_run_and_say_why(family, pairs, tmp_path, monkeypatch):
+    monkeypatch.setattr("detox_core.train.guards.Guards.look", lambda _self, _metrics: [("KL too large", "It is 3.")])
+    adapter, _ = run(tmp_path, family[0], "rloo", pairs, guards="stop", steps=4)
+    assert adapter is None
+    assert read_lines_of(tmp_path / "warnings.jsonl") == [{"step": 1, "guard": "KL too large", "sentence": "It is 3."}]
+    assert any(tmp_path.glob("checkpoint-*"))
