@@ -31,7 +31,7 @@ SILENT = 30.0  # seconds without a sign of life after which a living process is 
 PATIENCE = 10.0  # seconds between asking a worker to stop and ending it
 ROOT = Path(__file__).parents[1]
 ID = re.compile(r"[a-z0-9][a-z0-9._-]*")
-FIELDS = ("state", "phase", "done", "before", "total", "unit", "started", "seconds", "error")
+FIELDS = ("state", "phase", "done", "before", "total", "unit", "started", "seconds", "memory", "error")
 ENDED = ("done", "failed", "stopped", "crashed")
 
 
@@ -46,6 +46,7 @@ class Run:
         before: how much of `done` an earlier attempt did.
         started: seconds since the epoch; None = not begun.
         seconds: worked so far; ended with the run.
+        memory: bytes that the worker and its children hold.
         error: what went wrong and the way out.
     """
 
@@ -60,6 +61,7 @@ class Run:
     unit: str = ""
     started: float | None = None
     seconds: float = 0.0
+    memory: int = 0
     error: str = ""
 
     @property
@@ -79,9 +81,18 @@ def runs_folder() -> Path:
     return cache_folder() / "runs"
 
 
-def presets() -> dict[str, dict[str, Any]]:
-    """Settings of the presets by name, smallest first."""
-    found = {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in (Path(__file__).parent / "presets").glob("*.yaml")}
+def presets(method: str) -> dict[str, dict[str, Any]]:
+    """Settings of the presets by name, smallest first.
+
+    A preset's file holds settings for all methods, and under the name of a method what differs for it; a preset that has nothing but
+    methods is for those alone.
+    """
+    found = {}
+    for path in (Path(__file__).parent / "presets").glob("*.yaml"):
+        written = yaml.safe_load(path.read_text(encoding="utf-8"))
+        settings = {key: value for key, value in written.items() if not isinstance(value, dict)}
+        if settings or method in written:
+            found[path.stem] = settings | written.get(method, {})
     return dict(sorted(found.items(), key=lambda preset: preset[1]["steps"]))
 
 

@@ -1,5 +1,6 @@
 """One run in a process of its own: `python -m training_jobs.worker RUN_FOLDER`. Started by `jobs.submit`."""
 
+import errno
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -40,7 +42,9 @@ class Status:
             self._fields |= fields
             if self._fields["started"]:
                 self._fields["seconds"] = time.time() - self._fields["started"]
-            write_json(self.folder / "status.json", self._fields)
+            self._fields["memory"] = _memory()
+            with suppress(OSError):  # a full disk: the run goes on, and says so where it has to write itself
+                write_json(self.folder / "status.json", self._fields)
 
     def end(self, state: str, error: str = "") -> None:
         """The last word."""
@@ -53,6 +57,16 @@ class Status:
                 self.stopping.set()
             if not self._ended.is_set():
                 self.tell()
+
+
+def _memory() -> int:
+    """Bytes that this process and its children hold."""
+    held = 0
+    me = psutil.Process()
+    for process in (me, *me.children(recursive=True)):
+        with suppress(psutil.Error):  # a child that has just ended
+            held += process.memory_info().rss
+    return held
 
 
 def measure(spec: dict[str, Any], status: Status) -> None:
@@ -102,6 +116,16 @@ def train(spec: dict[str, Any], status: Status) -> None:
         shutil.rmtree(checkpoint)
 
 
+def reason(error: BaseException) -> str:
+    """What broke, for people, with the way out."""
+    words = str(error)
+    if isinstance(error, MemoryError) or any(sign in words.lower() for sign in ("not enough memory", "out of memory", "allocate memory")):
+        return "The memory did not suffice. Take a smaller batch, shorter texts or a smaller model, or close other programs. Then go on."
+    if (isinstance(error, OSError) and error.errno == errno.ENOSPC) or "No space left on device" in words:
+        return "The disk is full. Make room (old runs are in cache/runs and cache/trash), then go on from what is saved."
+    return f"Something broke ({type(error).__name__}: {words[:300]}). The log has the details."
+
+
 KINDS: dict[str, Callable[[dict[str, Any], Status], None]] = {"measure": measure, "train": train}
 
 
@@ -125,11 +149,9 @@ def main(folder: Path) -> int:
         KINDS[spec["kind"]](spec, status)
     except DetoxError as error:
         status.end("failed", str(error))
-    except MemoryError:
-        status.end("failed", "The memory did not suffice. Take fewer samples, a smaller model, or close other programs.")
     except Exception as error:  # whatever it is, the run must not end without a word
         traceback.print_exc()
-        status.end("failed", f"Something broke ({type(error).__name__}: {error}). The log has the details.")
+        status.end("failed", reason(error))
     else:
         status.end("stopped" if status.stopping.is_set() else "done")
         return 0

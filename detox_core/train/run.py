@@ -115,9 +115,8 @@ class _Watch(TrainerCallback):
     def _guard(self, step: int, numbers: dict[str, float]) -> None:
         """Write down what is newly wrong; stop if that was chosen."""
         found = self.guards.look(numbers)
-        for name, sentence in found:
-            if name not in self.warned:
-                append_line(self.folder / WARNED, {"step": step, "guard": name, "sentence": sentence})
+        if new := {name: sentence for name, sentence in found if name not in self.warned}:
+            append_line(self.folder / WARNED, {"step": step, "warnings": new})
         self.warned = {name for name, _ in found}
         if found and self.spec.guards == "stop":
             self.stop.set()

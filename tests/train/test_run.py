@@ -199,5 +199,5 @@ def test_guards_that_stop_end_the_run_and_say_why(family, pairs, tmp_path, monke
     monkeypatch.setattr("detox_core.train.guards.Guards.look", lambda _self, _metrics: [("KL too large", "It is 3.")])
     adapter, _ = run(tmp_path, family[0], "rloo", pairs, guards="stop", steps=4)
     assert adapter is None
-    assert read_lines_of(tmp_path / "warnings.jsonl") == [{"step": 1, "guard": "KL too large", "sentence": "It is 3."}]
+    assert read_lines_of(tmp_path / "warnings.jsonl") == [{"step": 1, "warnings": {"KL too large": "It is 3."}}]
     assert any(tmp_path.glob("checkpoint-*"))
