@@ -30,6 +30,7 @@ from detox_core.models.variants import cache_folder
 SILENT = 30.0  # seconds without a sign of life after which a living process is called silent
 PATIENCE = 10.0  # seconds between asking a worker to stop and ending it
 ROOT = Path(__file__).parents[1]
+LAUNCH = Path(__file__).parent / "launch"
 ID = re.compile(r"[a-z0-9][a-z0-9._-]*")
 FIELDS = ("state", "phase", "done", "before", "total", "unit", "started", "seconds", "memory", "error")
 ENDED = ("done", "failed", "stopped", "crashed")
@@ -181,7 +182,7 @@ def kill(run: Run) -> None:
     process = _process(read_status(run.folder))
     if process is not None:
         try:
-            os.killpg(process.pid, signal.SIGKILL)
+            os.killpg(os.getpgid(process.pid), signal.SIGKILL)
         except (ProcessLookupError, PermissionError, AttributeError):
             process.kill()
         process.wait(5)
@@ -236,9 +237,19 @@ def write_json(path: Path, data: dict[str, Any]) -> None:
 
 
 def _start(folder: Path) -> None:
-    command: Sequence[str] = [sys.executable, "-m", "training_jobs.worker", str(folder)]
+    command: Sequence[str] = [sys.executable, *_launcher(folder), "-m", "training_jobs.worker", str(folder)]
     with (folder / "log.txt").open("ab") as log:
         subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+
+
+def _launcher(folder: Path) -> list[str]:
+    """`accelerate launch` with its settings, for a run of several processes."""
+    spec = json.loads((folder / "spec.json").read_text(encoding="utf-8"))
+    if spec.get("processes", 1) == 1:
+        return []
+    config = LAUNCH / f"{'fsdp' if spec.get('strategy') == 'fsdp' else 'ddp'}.yaml"
+    many = ["--num_processes", str(int(spec["processes"])), "--main_process_port", "0"]
+    return ["-m", "accelerate.commands.launch", "--config_file", str(config), *many]
 
 
 def _process(status: dict[str, Any]) -> psutil.Process | None:

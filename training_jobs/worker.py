@@ -24,8 +24,11 @@ from training_jobs.jobs import write_json
 HEARTBEAT = 2.0  # seconds
 
 
+FIRST = os.environ.get("RANK", "0") == "0"  # of several processes that share a run, the one that speaks
+
+
 class Status:
-    """The run's `status.json`: written here alone, at every change and every two seconds."""
+    """The run's `status.json`: written here alone, by the first process, at every change and every two seconds."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.stopping = folder, threading.Event()
@@ -34,10 +37,13 @@ class Status:
         self._fields |= {"pid": process.pid, "created": process.create_time(), "started": None, "seconds": 0.0, "error": ""}
         self._lock, self._ended = threading.Lock(), threading.Event()
         self.tell()
-        threading.Thread(target=self._beat, daemon=True).start()
+        if FIRST:
+            threading.Thread(target=self._beat, daemon=True).start()
 
     def tell(self, **fields: Any) -> None:
         """Change some fields."""
+        if not FIRST:
+            return
         with self._lock:
             self._fields |= fields
             if self._fields["started"]:
@@ -108,7 +114,7 @@ def train(spec: dict[str, Any], status: Status) -> None:
 
     adapter = run(wanted, variant, status.folder, tell, status.stopping)
     about = f"{variant.label} trained by {METHODS[wanted.method].label} on {wanted.data.rsplit('/', 1)[-1]}, run {status.folder.name}."
-    if adapter is None:
+    if adapter is None or not FIRST:
         return
     made = replace(variant, id=status.folder.name, label=wanted.name, adapter=str(adapter), about=about)
     write_json(status.folder / "variant.json", asdict(made))
@@ -134,7 +140,7 @@ def main(folder: Path) -> int:
     status = Status(folder)
     signal.signal(signal.SIGTERM, lambda *_: status.stopping.set())
     lock = FileLock(folder.parent / ".working.lock")
-    while not status.stopping.is_set():
+    while FIRST and not status.stopping.is_set():
         try:
             lock.acquire(timeout=0.5)
             break

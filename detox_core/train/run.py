@@ -40,7 +40,7 @@ def train(spec: TrainSpec, variant: Variant, folder: Path, tell: OnStep, stop: t
         stop: when set, the run saves a checkpoint after the step it is in and ends; guards that stop set it.
 
     Returns:
-        The folder of the adapter; None when it was stopped before its last step.
+        The folder of the adapter; None when it was stopped before its last step, and in all processes but the first.
 
     Raises:
         BadInput, ModelError, ScorerError: the spec cannot be run.
@@ -70,7 +70,9 @@ def train(spec: TrainSpec, variant: Variant, folder: Path, tell: OnStep, stop: t
             return None
         raise BadInput(f"The run ended at step {trainer.state.global_step} of {spec.steps}.")
     tell("saving", trainer.state.global_step, spec.steps)
-    return _save(trainer.model, folder / ADAPTER, variant.base)
+    return (
+        _save(trainer.accelerator.unwrap_model(trainer.model), folder / ADAPTER, variant.base) if trainer.is_world_process_zero() else None
+    )
 
 
 def _trainable(spec: TrainSpec, variant: Variant, base: LoadedBase) -> tuple[Any, LoraConfig | None]:
@@ -95,17 +97,19 @@ class _Watch(TrainerCallback):
 
     def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:  # noqa: ARG002
         self.tell("training", state.global_step, state.max_steps)
-        if state.global_step == 0:
+        if state.global_step == 0 and state.is_world_process_zero:
             self._probe(model, 0)
 
     def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:  # noqa: ARG002
         self.tell("training", state.global_step, state.max_steps)
-        if state.global_step % self.spec.probe_every == 0 or state.global_step == state.max_steps:
+        if state.is_world_process_zero and (state.global_step % self.spec.probe_every == 0 or state.global_step == state.max_steps):
             self._probe(model, state.global_step)
-        if self.stop.is_set():
+        if _any(self.stop.is_set()):
             control.should_training_stop = control.should_save = True
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:  # noqa: ARG002
+        if not state.is_world_process_zero:
+            return
         kept = {name: value for name, value in (logs or {}).items() if isinstance(value, int | float | str)}
         numbers = {name: float(value) for name, value in kept.items() if _is_number(value)}
         append_line(self.folder / METRICS, {"step": state.global_step, "time": time.time(), **numbers})
@@ -129,6 +133,15 @@ class _Watch(TrainerCallback):
         rows = zip(self.probes, replies, scores, strict=True)
         told = [{"prompt": p.text, "reply": r.text, "toxicity": round(s.value, 4) if s.scored else None} for p, r, s in rows]
         append_line(self.folder / PROBED, {"step": step, "probes": told})
+
+
+def _any(here: bool) -> bool:
+    """Whether it is so in any of the processes that share the run: they must stop at the same step."""
+    if not torch.distributed.is_initialized():
+        return here
+    flag = torch.tensor(float(here), device="cuda" if torch.distributed.get_backend() == "nccl" else "cpu")
+    torch.distributed.all_reduce(flag, torch.distributed.ReduceOp.MAX)
+    return bool(flag)
 
 
 def _is_number(value: Any) -> bool:

@@ -41,6 +41,7 @@ CHOICES = {  # settings that are one of a few words
     "unscored": ("floor", "none"),
     "reference": ("start", "base"),
     "guards": ("warn", "stop", "off"),
+    "strategy": ("ddp", "fsdp"),
 }
 LIMITS = {  # least and most
     "steps": (1, 100_000),
@@ -58,6 +59,7 @@ LIMITS = {  # least and most
     "similarity": (0.0, 100.0),
     "length": (0.0, 100.0),
     "mini_batch": (1, 512),
+    "processes": (1, 64),
     "kl_limit": (0.0, 1_000.0),
     "attention_entropy": (0.0, 10.0),
 }
@@ -93,6 +95,8 @@ class TrainSpec:
         guards: what happens when training goes astray (see `guards.py`): warn, stop, or off.
         kl_limit: KL in nats per token, beyond which the guards speak.
         probe_every: steps between two looks at the probe prompts.
+        processes: how many share the work, through `accelerate launch`; each takes `batch` rows a step.
+        strategy: how: ddp (each holds the whole model) or fsdp (the model is spread; for several GPUs).
     """
 
     name: str
@@ -121,6 +125,8 @@ class TrainSpec:
     kl_limit: float = 1.0
     probe_every: int = 50
     seed: int = 0
+    processes: int = 1
+    strategy: str = "ddp"
 
     @property
     def rate(self) -> float:
@@ -187,6 +193,8 @@ def _check_together(spec: TrainSpec) -> None:
         raise BadInput("scorers must name at least one scorer with its weight, for example {local: 1}.")
     if spec.attention_entropy and spec.method != "sft":
         raise BadInput(f"attention entropy is for SFT; {METHODS[spec.method].label} does not use it.")
+    if spec.method == "ppo" and spec.processes > 1:
+        raise BadInput("PPO works in one process. For several, take RLOO or GRPO.")
     if spec.method == "kto" and spec.batch < 2:
         raise BadInput("KTO compares rows with each other: batch must be at least 2.")
 

@@ -101,6 +101,7 @@ def _common(spec: TrainSpec, folder: str) -> dict[str, Any]:
         "warmup_steps": min(20, spec.steps // 10),
         "bf16": computes_in_bfloat16(),
         "use_cpu": not gpu,
+        "ddp_backend": None if gpu else "gloo",
         "gradient_checkpointing": gpu,
         "seed": spec.seed,
         "logging_steps": max(1, min(10, spec.steps // 20)),
