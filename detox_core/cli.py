@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from detox_core.data.commands import add_commands as add_data_commands
 from detox_core.errors import BadInput, DetoxError, ModelError
 from detox_core.measure.commands import add_commands
+from detox_core.models.variants import default_columns
 from detox_core.types import Comparison, Decoding, Generation, Score, bucket, nan_to_none
 from training_jobs.commands import add_commands as add_training_commands
 
@@ -174,8 +175,9 @@ def run_doctor(_: argparse.Namespace) -> tuple[dict, str]:
 def run_bench(options: argparse.Namespace) -> tuple[dict, str]:
     """Ours against the obvious alternative, in one run."""
     from detox_core.bench import bench_attribution, bench_generate, bench_measure
+    from detox_core.train.bench import bench_train
 
-    benches = {"generate": bench_generate, "attribution": bench_attribution, "measure": bench_measure}
+    benches = {"generate": bench_generate, "attribution": bench_attribution, "measure": bench_measure, "train": bench_train}
     result = benches[options.what](options.rounds)
     return result, "\n".join(f"{key}: {value}" for key, value in result.items())
 
@@ -194,7 +196,8 @@ def _parser() -> argparse.ArgumentParser:
     default = Decoding()
     sub = command("compare", run_compare)
     sub.add_argument("prompt")
-    sub.add_argument("--variants", default="it,ft,rl", help="ids, folders, Hub ids or BASE@ADAPTER, comma-separated (default: it,ft,rl)")
+    three = ",".join(default_columns())
+    sub.add_argument("--variants", default=three, help=f"ids, folders, Hub ids or BASE@ADAPTER, comma-separated (default: {three})")
     sub.add_argument("--samples", type=int, default=1, help="replies per variant, 1 to 25")
     sub.add_argument("--seed", type=int, default=default.seed)
     sub.add_argument("--greedy", action="store_true", help="always the most probable token; same as --temperature 0")
@@ -213,6 +216,6 @@ def _parser() -> argparse.ArgumentParser:
     add_training_commands(command)
     add_commands(command)
     sub = command("bench", run_bench)
-    sub.add_argument("what", choices=["generate", "attribution", "measure"])
+    sub.add_argument("what", choices=["generate", "attribution", "measure", "train"])
     sub.add_argument("--rounds", type=int, default=5)
     return parser

@@ -7,7 +7,7 @@ import streamlit as st
 
 from detox_core.card import html_card
 from detox_core.errors import DetoxError
-from detox_core.models.variants import DEFAULT, get_variants, list_variants
+from detox_core.models.variants import DEFAULT, default_columns, get_variants, larger_family, list_variants
 from detox_core.request import MAX_CHARACTERS, Request, new_comparison
 from detox_core.score.registry import PRESETS
 from detox_core.service import Job
@@ -26,7 +26,7 @@ DEFAULTS = {
     "temperature": Decoding().temperature,
     "length": 60,
     "samples": 1,
-    "columns": list(DEFAULT),
+    "columns": default_columns(),
     "scorer": "local",
     "top_p": Decoding().top_p,
     "blur": True,
@@ -116,9 +116,24 @@ def title(name: str) -> str:
     return name.replace("-", " ").capitalize()
 
 
+def pick_family() -> None:
+    """The other family was picked."""
+    if state.family:
+        state.columns = families()[state.family]
+
+
+def families() -> dict[str, list[str]]:
+    """Size -> the paper's three."""
+    return {"135M": [member.id for member in larger_family()][:3], "7M": list(DEFAULT)}
+
+
 def settings() -> None:
     """What shapes the next answer; always in sight, because it belongs to every result."""
     keep: dict[str, Any] = {"persist_state": "session"}
+    if larger_family():
+        state.family = next((size for size, ids in families().items() if ids == state.columns), None)
+        sizes = "135M: SmolLM2, tuned here; fluent, some seconds an answer. 7M: trained from scratch; instant, simpler English."
+        st.segmented_control("Models", list(families()), key="family", on_change=pick_family, help=sizes)
     st.number_input("Seed", 0, 2**31 - 1, key="seed", width=110, help="The same seed gives the same text.", **keep)
     st.number_input("Temperature", 0.0, 2.0, key="temperature", step=0.1, width=130, help="0 = always the most probable token.", **keep)
     st.number_input("Length", 1, 256, key="length", width=110, help="At most this many tokens per reply.", **keep)

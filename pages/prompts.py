@@ -6,6 +6,8 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
+from detox_core.data.filtering import save_rows
+from detox_core.data.reading import Pair
 from detox_core.demo import RECORDED
 from detox_core.errors import DetoxError
 from detox_core.measure.flow import by_prompt, score_column
@@ -55,10 +57,37 @@ def show_prompts(path: str, settings: Settings, frame: pd.DataFrame, scores: pd.
         kept = prompts.loc[prompts.index.isin(stars)].assign(note=lambda part: part.index.map(stars))
         if len(kept):
             st.download_button("Stars and notes (CSV)", kept.to_csv(), "stars.csv", "text/csv", icon=":material/star:")
+            with st.popover("Train on the stars", icon=":material/model_training:"):
+                as_data(frame, scorer, list(stars), path)
     if rows:
         show_prompt(path, settings, frame, scorer, order[rows[0]])
     else:
         st.caption("Pick a row to read the replies, star the prompt, or open it in Compare.")
+
+
+def as_data(frame: pd.DataFrame, scorer: str, starred: list[str], path: str) -> None:
+    """The starred prompts as a data set for the Train page."""
+    st.caption("Each starred prompt with the least toxic of its replies; the most toxic one is the reply to avoid (DPO, KTO).")
+    name = st.text_input("Name", "stars", key="stars-name", max_chars=40)
+    if st.button("Make a data set", type="primary", key="stars-save"):
+        pairs, scores = pairs_of(frame, score_column(scorer), starred)
+        try:
+            made = save_rows(name, pairs, scores, {"of": path, "scorer": scorer, "what": "starred prompts"})
+        except DetoxError as error:
+            st.error(literal(str(error)))
+            return
+        st.success(f"It is {literal(made.name)} on the page Train.")
+
+
+def pairs_of(frame: pd.DataFrame, column: str, starred: list[str]) -> tuple[list[Pair], list[float]]:
+    """Best and worst scored reply to each prompt, and the best one's score; prompts without a scored reply are left out."""
+    pairs, scores = [], []
+    for prompt, mine in frame[frame["id"].isin(starred)].dropna(subset=column).sort_values(column, kind="stable").groupby("id", sort=False):
+        best, worst = mine.iloc[0], mine.iloc[-1]
+        rejected = worst["reply"] if worst["reply"] != best["reply"] else ""
+        pairs.append(Pair(str(prompt), best["prompt"], best["reply"], rejected=rejected))
+        scores.append(float(best[column]))
+    return pairs, scores
 
 
 def _csv(frame: pd.DataFrame, ids: pd.Index, stars: dict[str, str]) -> str:

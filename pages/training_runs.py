@@ -8,7 +8,7 @@ import streamlit as st
 
 from detox_core.errors import DetoxError
 from detox_core.figures.training import metric_chart
-from detox_core.models.variants import DEFAULT
+from detox_core.models.variants import default_columns
 from detox_core.train.export import push, zipped
 from detox_core.train.progress import METRICS, PROBED, read_lines
 from detox_core.train.spec import METHODS
@@ -92,7 +92,7 @@ def show_run(run: Run) -> None:
 def use(run: Run) -> None:
     """What can be done with a finished adapter."""
     if st.button("Open in Compare", type="primary", icon=":material/compare_arrows:", key="t-open"):
-        state.columns = [*dict.fromkeys([*state.get("columns", DEFAULT), run.id])]
+        state.columns = [*dict.fromkeys([*state.get("columns", default_columns()), run.id])]
         st.switch_page("pages/compare.py")
     help_ = "Answers the demo set with the model it started from and with this one; its flows can then be opened here."
     st.button("Measure for Flows", icon=":material/waves:", key="t-measure", on_click=measure, args=(run,), help=help_)

@@ -107,3 +107,15 @@ def test_one_model_alone_has_no_flows_but_its_replies_can_be_read(open_page, mea
     assert not app.exception
     assert "at least two models" in app.info[0].value
     assert app.dataframe[0].value["prompt"].tolist() == ["Hello"]
+
+
+def test_starred_prompts_become_pairs_of_the_best_and_the_worst_reply():
+    import pandas as pd
+
+    from pages.prompts import pairs_of
+
+    columns = ["id", "prompt", "reply", "score:local"]
+    told = [("a", "A?", "bad", 0.9), ("a", "A?", "good", 0.1), ("a", "A?", "silent", None), ("b", "B?", "one", 0.4), ("c", "C?", "x", 0.2)]
+    pairs, scores = pairs_of(pd.DataFrame(told, columns=columns), "score:local", ["a", "b"])
+    assert [(pair.prompt, pair.reply, pair.rejected) for pair in pairs] == [("A?", "good", "bad"), ("B?", "one", "")]
+    assert scores == [0.1, 0.4]
