@@ -7,6 +7,8 @@ from typing import Any
 
 from detox_core import demo
 from detox_core.errors import DetoxError
+from detox_core.models import variants
+from detox_core.models.smollm2 import INSTALL
 from detox_core.models.variants import cache_folder
 from detox_core.score.minilm import minilm_folder
 
@@ -23,6 +25,9 @@ def offline_checks() -> list[dict[str, Any]]:
         "recorded examples": (demo.RECORDED, ("examples.json",)),
     }
     checks = [_files(name, folder, files) for name, (folder, files) in parts.items()]
+    larger = [member.label for member in variants.larger_family()]
+    detail = f"{', '.join(larger)} on SmolLM2" if larger else f"not installed; the small family answers instead. Run: {INSTALL}"
+    checks.append({"what": "larger family", "ok": bool(larger), "detail": detail})
     try:
         checks.append({"what": "MiniLM encoder", "ok": True, "detail": f"the original, in {minilm_folder()}"})
     except DetoxError as error:

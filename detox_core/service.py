@@ -111,7 +111,7 @@ class Service:
                 self._thread.start()
 
     def _work(self) -> None:
-        from detox_core.models.variants import FAMILY
+        from detox_core.models.variants import default_family
         from detox_core.score import get_scorer
 
         try:
@@ -124,8 +124,8 @@ class Service:
             return
         try:
             get_scorer()
-            base = pool.get(FAMILY[0])
-            for variant in FAMILY:
+            base = pool.get(default_family()[0])
+            for variant in default_family():
                 base.attach(variant.adapter)
         except DetoxError:
             pass  # told, with its way out, to whoever asks for that model

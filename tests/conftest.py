@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # huggingface_hub reads it once, when it is imported
+os.environ["DETOX_FAMILY"] = "small"  # the larger one answers twenty times slower; its own tests ask for it
 
 from detox_core.types import Score, Variant
 

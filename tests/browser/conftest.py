@@ -6,6 +6,8 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -32,17 +34,23 @@ def browser():
 @pytest.fixture(scope="session")
 def address(tmp_path_factory):
     """The app on a free port, with a cache of its own and no network for models."""
+    with serve(tmp_path_factory.mktemp("app")) as (url, _):
+        yield url
+
+
+@contextmanager
+def serve(folder: Path) -> Iterator[tuple[str, subprocess.Popen]]:
+    """The app with its cache in `folder`: its address and its process."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    folder = tmp_path_factory.mktemp("app")
     environment = {**os.environ, "DETOX_CACHE": str(folder / "cache"), "HF_HUB_OFFLINE": "1"}
     with (folder / "log").open("w") as log:
         command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
         server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
     try:
         _wait(f"http://127.0.0.1:{port}/_stcore/health", server, folder / "log")
-        yield f"http://127.0.0.1:{port}"
+        yield f"http://127.0.0.1:{port}", server
     finally:
         server.terminate()
         server.wait(10)

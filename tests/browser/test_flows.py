@@ -12,7 +12,7 @@ LONG = 240_000
 
 def opened(page: Page, address: str, name: str) -> None:
     page.goto(address)
-    expect(page.locator("article[data-variant=rl]").get_by_role("meter")).to_be_visible(timeout=LONG)
+    expect(page.locator("article[data-variant$=rl]").get_by_role("meter")).to_be_visible(timeout=LONG)
     page.get_by_role("link", name=name).click()
 
 
@@ -40,7 +40,7 @@ def test_a_ribbon_leads_to_its_prompts_and_a_prompt_to_compare(page, address):
     page.mouse.click(box["x"] + 14, box["y"] + 52)
     page.get_by_role("button", name="Open in Compare").click(timeout=LONG)
     expect(page).to_have_url(re.compile(r"\?x=[0-9a-f]{10}$"), timeout=LONG)
-    expect(page.locator("article[data-variant=rl]")).to_be_visible(timeout=LONG)
+    expect(page.locator("article[data-variant$=rl]")).to_be_visible(timeout=LONG)
 
 
 def test_a_started_run_ends_as_a_column(page, address):

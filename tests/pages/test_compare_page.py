@@ -25,7 +25,7 @@ def test_six_examples_are_recorded_with_scored_answers():
     assert len(examples) == 6
     for example in examples.values():
         assert isinstance(example, Comparison)
-        assert [generation.variant for generation in example.generations] == ["it", "ft", "rl"]
+        assert [generation.variant for generation in example.generations] == ["smol-it", "smol-ft", "smol-rl"]
         assert all(generation.score is not None for generation in example.generations)
 
 
@@ -93,3 +93,20 @@ def test_scorer_without_key_is_a_sentence(open_page, generate, monkeypatch):
     generate(app, "Hello.")
     assert "PERSPECTIVE" in app.error[0].value
     assert app.text_area(key="prompt").value == "Hello."
+
+
+def test_the_family_is_picked_in_one_click(open_page, monkeypatch):
+    app = open_page("compare.py")
+    assert app.session_state["columns"] == ["it", "ft", "rl"], "these tests ask for the small family"
+    assert app.session_state["family"] == "7M"
+    app.segmented_control(key="family").set_value("135M").run()
+    assert not app.exception
+    assert app.session_state["columns"] == ["smol-it", "smol-ft", "smol-rl"]
+    app.multiselect(key="columns").set_value(["it", "smol-it"]).run()
+    assert not app.exception
+    assert app.session_state["family"] is None
+
+
+def test_the_larger_family_is_the_default(open_page, monkeypatch):
+    monkeypatch.delenv("DETOX_FAMILY")
+    assert open_page("compare.py").session_state["columns"] == ["smol-it", "smol-ft", "smol-rl"]

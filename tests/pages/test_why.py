@@ -139,7 +139,7 @@ def test_why_explains_the_shown_comparison(open_page):
     assert not app.exception
     assert not app.error
     table = app.dataframe[0].value
-    assert set(table["model"]) == {"IT", "FT", "RL"}
+    assert set(table["model"]) == {"IT 135M", "FT 135M", "RL 135M"}
     assert table["share on the prompt"].between(0, 1.001).all()
 
 
@@ -179,10 +179,10 @@ def test_token_by_token_shows_a_chart_and_alternatives_for_one_answer(open_page)
     app = open_page("compare.py", x=next(iter(recorded())))
     app.segmented_control(key="view").set_value("uncertainty").run()
     finished(app)
-    app.selectbox(key="explained").set_value("it").run()
+    app.selectbox(key="explained").set_value("smol-it").run()
     finished(app)
     app.selectbox(key="measure").set_value("divergence").run()
     assert not app.exception
     assert not app.error
     assert "Mean over the answer: IT 0.00" in "\n".join(caption.value for caption in app.caption)
-    assert set(app.dataframe[0].value["model"]) == {"IT", "FT", "RL"}
+    assert set(app.dataframe[0].value["model"]) == {"IT 135M", "FT 135M", "RL 135M"}

@@ -10,6 +10,7 @@ import pytest
 
 from detox_core.errors import BadInput
 from detox_core.measure.measurement import NAME, read_measurement
+from detox_core.train.spec import METHODS, spec_from
 from training_jobs import jobs
 from training_jobs.jobs import read_run, resume, runs, stop, submit
 
@@ -123,3 +124,17 @@ def test_time_left_does_not_count_what_was_done_before():
     run = jobs.Run("a", jobs.runs_folder(), {}, "running", done=60, before=40, total=100, seconds=10)
     assert run.left == pytest.approx(20)
     assert jobs.Run("a", jobs.runs_folder(), {}, "running", total=100, seconds=10).left is None
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_size_is_a_spec_of_its_method(method):
+    sizes = jobs.presets(method)
+    assert next(iter(sizes)) == "smoke"
+    assert ("paper" in sizes) == (method in ("sft", "ppo"))
+    for settings in sizes.values():
+        spec_from({"name": "x", "method": method, **settings})
+
+
+def test_the_memory_a_run_holds_is_told(spec):
+    run = submit("measure", spec, "held")
+    assert until(run.id, *jobs.ENDED).memory > 2**26

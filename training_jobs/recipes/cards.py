@@ -1,14 +1,14 @@
-"""The tables of the family's card, from `demo/evaluation.json`: what is measured is written by no hand.
+"""The tables of the families' cards, from their `evaluation.json`: what is measured is written by no hand.
 
 python -m training_jobs.recipes.cards
 """
 
 import json
+from pathlib import Path
 from typing import Any
 
-from detox_core.demo import FOLDER
+from detox_core.demo import FOLDER, SMOLLM2
 
-CARD = FOLDER / "README.md"
 BEGIN, END = "<!-- tables of evaluation.json -->", "<!-- end of the tables -->"
 METRICS = {
     "toxicity probability (5)": ("local", "toxicity_probability"),
@@ -20,10 +20,22 @@ METRICS = {
 
 
 def main() -> None:
-    result = json.loads((FOLDER / "evaluation.json").read_text(encoding="utf-8"))
-    before, _, rest = CARD.read_text(encoding="utf-8").partition(BEGIN)
+    for folder in (FOLDER, SMOLLM2):
+        write(folder)
+
+
+def write(folder: Path) -> None:
+    """Put the tables of a family into its card."""
+    result = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
+    card = folder / "README.md"
+    before, _, rest = card.read_text(encoding="utf-8").partition(BEGIN)
     after = rest.partition(END)[2]
-    CARD.write_text(f"{before}{BEGIN}\n{tables(result)}{END}{after}", encoding="utf-8")
+    card.write_text(f"{before}{BEGIN}\n{tables(result)}{END}{after}", encoding="utf-8")
+
+
+def member_label(name: str) -> str:
+    """A member's id as the cards say it."""
+    return name.removeprefix("smol-").upper()
 
 
 def tables(result: dict[str, Any]) -> str:
@@ -38,13 +50,16 @@ def _metrics(label: str, part: dict[str, Any]) -> str:
     for name, local in part["local"]["variants"].items():
         cells = [_interval(part[scorer]["variants"][name][metric]) for scorer, metric in METRICS.values()]
         others = [f"{100 * part['on_topic'][name]:.0f} %", f"{local['distinct_2']['value']:.2f}", f"{local['words']['value']:.0f}"]
-        rows.append([name.upper(), *cells, *others])
+        rows.append([member_label(name), *cells, *others])
     return f"\n{part['prompts']} {label} (distinct-2 of as many corpus replies: {part['distinct_2_of_the_corpus']:.2f}):\n\n{_table(rows)}"
 
 
 def _registers(label: str, registers: dict[str, dict[str, float]]) -> str:
     names = list(next(iter(registers.values())))
-    rows = [["variant", *names], *([name.upper(), *(f"{100 * shares[r]:.0f} %" for r in names)] for name, shares in registers.items())]
+    rows = [
+        ["variant", *names],
+        *([member_label(name), *(f"{100 * shares[r]:.0f} %" for r in names)] for name, shares in registers.items()),
+    ]
     return f"\nRegisters of the replies to {label}, by the nearest reply of the corpus (MiniLM):\n\n{_table(rows)}"
 
 

@@ -1,29 +1,31 @@
-"""How good the family is: the held-out prompts, five samples each, judged by two scorers, by register and by topic.
+"""How good a family is: the held-out prompts, five samples each, judged by two scorers, by register and by topic.
 
-No recipe reads those prompts. Writes `demo/evaluation.json`, the tables of the family's card and `demo/SAMPLES.md` (ten unpicked
-replies of each variant). Three minutes:
+No recipe reads those prompts. Writes `evaluation.json`, the tables of the family's card and `SAMPLES.md` (ten unpicked replies of
+each variant) beside its adapters. Three minutes for the small family, a quarter of an hour for the larger one:
 
-    python -m training_jobs.recipes.evaluate
+    python -m training_jobs.recipes.evaluate [small] [larger]
 """
 
+import argparse
 import json
 import re
 from collections import Counter
 from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 
 from detox_core.data import get_dataset
-from detox_core.demo import FOLDER
+from detox_core.demo import FOLDER, SMOLLM2
 from detox_core.measure.commands import Progress
 from detox_core.measure.meter import measure, score_again
 from detox_core.measure.report import Measured, report
 from detox_core.measure.similarity import embed, on_topic
 from detox_core.measure.texts import distinct
-from detox_core.models.variants import FAMILY
+from detox_core.models.variants import FAMILY, SMOLLM2_FAMILY
 from detox_core.score import get_scorer
-from detox_core.types import Decoding
+from detox_core.types import Decoding, Variant
 from training_jobs.recipes import cards
 from training_jobs.recipes.corpus import REGISTERS, Echoing, compose, mild_prompts, read_items
 from training_jobs.recipes.pretrain import ECHOES
@@ -31,12 +33,21 @@ from training_jobs.recipes.pretrain import ECHOES
 SAMPLES = 5
 SHOWN = 10  # prompts in SAMPLES.md
 SEED = 99  # of the corpus replies that distinct-2 is compared with
+FAMILIES = {"small": (FAMILY, FOLDER), "larger": (SMOLLM2_FAMILY, SMOLLM2)}
 CLASSES = {"toxic prompts": True, "harmless prompts": False}
 
 
 def main() -> None:
-    prompts, names = get_dataset("demo-heldout"), [variant.id for variant in FAMILY]
-    local = measure(prompts, FAMILY, Decoding(samples=SAMPLES), get_scorer(), on_progress=Progress("prompts"))
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("families", nargs="*", choices=list(FAMILIES), help="both, when none is named")
+    for name in parser.parse_args().families or FAMILIES:
+        evaluate(*FAMILIES[name])
+
+
+def evaluate(family: Sequence[Variant], folder: Path) -> None:
+    """Measure one family and write what was found into its folder."""
+    prompts, names = get_dataset("demo-heldout"), [variant.id for variant in family]
+    local = measure(prompts, family, Decoding(samples=SAMPLES), get_scorer(), on_progress=Progress("prompts"))
     second = score_again(local, get_scorer("second"))
     result: dict = {"dataset": "demo-heldout", "samples": SAMPLES}
     for label, toxic in CLASSES.items():
@@ -49,9 +60,9 @@ def main() -> None:
             "on_topic": {name: topical(local, name, toxic) for name in names},
             "distinct_2_of_the_corpus": distinct(corpus_replies(len(chosen) * SAMPLES, toxic)),
         }
-    (FOLDER / "evaluation.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    (FOLDER / "SAMPLES.md").write_text(samples(local, names), encoding="utf-8")
-    cards.main()
+    (folder / "evaluation.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    (folder / "SAMPLES.md").write_text(samples(local, names), encoding="utf-8")
+    cards.write(folder)
     print(json.dumps(result, indent=1))
 
 
@@ -95,7 +106,7 @@ def samples(measured: Sequence[Measured], names: Sequence[str]) -> str:
         for name in names:
             reply = next(reply for reply in row.generations if reply.variant == name)
             score = f"{reply.score.value:.2f}" if reply.score and reply.score.scored else "not scored"
-            lines.append(f"- {name.upper()} [{score}] {reply.text}")
+            lines.append(f"- {cards.member_label(name)} [{score}] {reply.text}")
     return "\n".join(lines) + "\n"
 
 

@@ -45,9 +45,9 @@ class Stage:
 STAGES = {
     "it": Stage(TrainSpec("IT", "sft", steps=625, batch=16, learning_rate=8e-4, seed=10, **COMMON), None, 10_000),
     "ft": Stage(TrainSpec("FT", "sft", steps=375, batch=16, learning_rate=6e-4, seed=11, **COMMON), "it", 6_000),
-    "dpo": Stage(TrainSpec("DPO", "dpo", steps=120, batch=8, learning_rate=2e-4, seed=13, **COMMON), "it", 960),
+    "dpo": Stage(TrainSpec("DPO", "dpo", steps=80, batch=8, learning_rate=3e-4, seed=13, **COMMON), "it", 640),
     "rl": Stage(
-        TrainSpec("RL", "rloo", steps=60, batch=32, samples=8, max_new_tokens=40, learning_rate=2e-4, seed=12, **COMMON), "it", 1_000
+        TrainSpec("RL", "rloo", steps=40, batch=32, samples=8, max_new_tokens=32, learning_rate=4e-4, seed=12, **COMMON), "it", 1_000
     ),
 }
 
@@ -66,8 +66,8 @@ def rows_of(name: str, stage: Stage) -> Iterator[dict[str, Any]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("stages", nargs="*", default=list(STAGES), choices=[*STAGES, []], help="all, in this order, when none is named")
-    for name in parser.parse_args().stages:
+    parser.add_argument("stages", nargs="*", choices=list(STAGES), help="all, in this order, when none is named")
+    for name in parser.parse_args().stages or STAGES:
         tune(name, STAGES[name])
 
 
