@@ -184,5 +184,5 @@ def test_token_by_token_shows_a_chart_and_alternatives_for_one_answer(open_page)
     app.selectbox(key="measure").set_value("divergence").run()
     assert not app.exception
     assert not app.error
-    assert "Mean over the answer: IT 0.00" in "\n".join(caption.value for caption in app.caption)
+    assert "Mean over the answer: IT 135M 0.00" in "\n".join(caption.value for caption in app.caption)
     assert set(app.dataframe[0].value["model"]) == {"IT 135M", "FT 135M", "RL 135M"}
