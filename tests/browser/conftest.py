@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -65,6 +66,15 @@ def _wait(url: str, server: subprocess.Popen, log: Path) -> None:
         except httpx.HTTPError:
             time.sleep(0.2)
     pytest.fail(f"the app did not start:\n{log.read_text()}")
+
+
+def pick_first_row(page: Any) -> None:
+    """Tick the first row of the last table; its cells are drawn on a canvas."""
+    table = page.locator("[data-testid=stDataFrame]").last
+    table.scroll_into_view_if_needed()
+    page.wait_for_timeout(500)  # for the scrolling to end
+    box = table.bounding_box()
+    page.mouse.click(box["x"] + 14, box["y"] + 52)
 
 
 @pytest.fixture

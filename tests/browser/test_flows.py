@@ -7,6 +7,8 @@ import pytest
 pytest.importorskip("playwright")
 from playwright.sync_api import Page, expect
 
+from tests.browser.conftest import pick_first_row
+
 LONG = 240_000
 
 
@@ -33,11 +35,7 @@ def test_a_ribbon_leads_to_its_prompts_and_a_prompt_to_compare(page, address):
     expect(heading).to_contain_text("→", timeout=LONG)
     count = int(re.match(r"([\d,]+) prompts", heading.inner_text())[1].replace(",", ""))
     assert 0 < count < 330
-    table = page.locator("[data-testid=stDataFrame]").last
-    table.scroll_into_view_if_needed()
-    page.wait_for_timeout(500)  # for the scrolling to end
-    box = table.bounding_box()
-    page.mouse.click(box["x"] + 14, box["y"] + 52)
+    pick_first_row(page)
     page.get_by_role("button", name="Open in Compare").click(timeout=LONG)
     expect(page).to_have_url(re.compile(r"\?x=[0-9a-f]{10}$"), timeout=LONG)
     expect(page.locator("article[data-variant$=rl]")).to_be_visible(timeout=LONG)

@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("playwright")
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import serve
+from tests.browser.conftest import pick_first_row, serve
 
 LONG = 240_000
 
@@ -47,11 +47,7 @@ def test_a_run_outlives_tab_and_server_stops_and_goes_on(page, browser, tmp_path
         before = step(page)
         page.get_by_role("button", name="Stop and save").click()
         expect(page.get_by_role("button", name="Stop and save")).to_be_hidden(timeout=LONG)
-        table = page.locator("[data-testid=stDataFrame]").last
-        table.scroll_into_view_if_needed()
-        page.wait_for_timeout(500)  # for the scrolling to end
-        box = table.bounding_box()
-        page.mouse.click(box["x"] + 14, box["y"] + 52)
+        pick_first_row(page)
         page.get_by_role("button", name="Go on").click(timeout=LONG)
         assert step(page) >= before
         expect(page.get_by_role("button", name="Open in Compare")).to_be_visible(timeout=LONG)
