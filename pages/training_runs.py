@@ -81,12 +81,18 @@ def show_run(run: Run) -> None:
             if run.state == "done":
                 use(run)
             else:
-                st.button("Go on", icon=":material/play_arrow:", key="t-resume", on_click=jobs.resume, args=(run,))
+                st.button("Go on", icon=":material/play_arrow:", key="t-resume", on_click=go_on, args=(run,))
             keep(run)
         follow("measure", lambda found: show_measuring(found) if run.id in found.spec.get("variants", []) else None, SHOWN)
         look(run)
         with st.expander("Settings"):
             st.code(json.dumps({key: value for key, value in run.spec.items() if key != "kind"}, indent=1), language="json")
+
+
+def go_on(run: Run) -> None:
+    """Go on was pressed; the run is shown again when it has ended."""
+    jobs.resume(run)
+    state["t-run"] = run.id
 
 
 def use(run: Run) -> None:

@@ -23,7 +23,7 @@ def at_train(page: Page, address: str) -> None:
 
 def step(page: Page) -> int:
     """How far the run says it is."""
-    told = page.get_by_text(re.compile(r"training, [\d,]+ of 400 steps"))
+    told = page.get_by_text(re.compile(r"training, [\d,]+ of 200 steps"))
     expect(told.first).to_be_visible(timeout=LONG)
     return int(re.search(r"training, ([\d,]+) of", told.first.inner_text())[1].replace(",", ""))
 
@@ -32,9 +32,9 @@ def test_a_run_outlives_tab_and_server_stops_and_goes_on(page, browser, tmp_path
     with serve(tmp_path) as (address, server):
         at_train(page, address)
         page.get_by_text("More settings").click()
-        page.get_by_role("spinbutton", name="steps", exact=True).fill("400")
+        page.get_by_role("spinbutton", name="steps", exact=True).fill("200")
         page.keyboard.press("Enter")
-        expect(page.get_by_text("each seen 8.0 times")).to_be_visible(timeout=LONG)
+        expect(page.get_by_text("each seen 4.0 times")).to_be_visible(timeout=LONG)
         page.get_by_role("button", name="Start", exact=True).click()
         first = step(page)
         page.reload()
