@@ -13,7 +13,7 @@ def test_redpajama_and_falcon_texts():
 
 
 def test_unknown_template_lists_the_known_ones():
-    with pytest.raises(BadInput, match=r"'nope'.*redpajama, falcon, plain"):
+    with pytest.raises(BadInput, match=r"'nope'.*redpajama, falcon, chatml, plain"):
         named_template("nope")
 
 
