@@ -51,7 +51,10 @@ def test_what_cannot_be_done_is_one_line(capsys, tmp_path):
 
 
 def test_the_protocol_of_the_paper_runs_whole_and_is_not_done_twice(capsys, tmp_path, pairs, family, monkeypatch):
-    monkeypatch.setattr("detox_core.train.run._reward", lambda _: lambda completions, **_more: [float(len(text)) for text in completions])
+    def length(completions, **_more):
+        return [float(len(text)) for text in completions]
+
+    monkeypatch.setattr("detox_core.train.trainers.rewards_of", lambda _spec, _second: [("length", 1.0, length)])
     protocol = tmp_path / "paper.yaml"
     sizes = "batch: 4, rank: 2, max_length: 48, samples: 2, max_new_tokens: 5"
     protocol.write_text(
