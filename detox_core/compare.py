@@ -10,6 +10,7 @@ from itertools import groupby
 
 from detox_core.errors import DetoxError
 from detox_core.generate import generate
+from detox_core.interventions.applying import fit_missing
 from detox_core.measure.quality import assess, reference
 from detox_core.models.checking import first_line
 from detox_core.models.loading import LoadedBase, load_base
@@ -113,7 +114,10 @@ def _answer(now: Comparison, variants: list[Variant], pool: Pool, on_progress: O
             try:
                 base.attach(variant.adapter)
                 base.render(now.prompt, variant.template)
+                fit_missing(base, variant, _telling(now, variant, on_progress), stop)
                 ready.append(variant)
+            except InterruptedError:
+                now = _failed(now, [variant], "Stopped before it had learnt what it needs.")
             except DetoxError as error:
                 now = _failed(now, [variant], str(error))
         if not ready:
@@ -134,6 +138,11 @@ def _answer(now: Comparison, variants: list[Variant], pool: Pool, on_progress: O
     except Exception as error:  # out of memory, a template that raises: one column's trouble must not cost the others
         traceback.print_exc()
         return _failed(now, ready or variants, f"This model broke: {first_line(error)} The log has the details.")
+
+
+def _telling(now: Comparison, variant: Variant, on_progress: OnProgress) -> Callable[[str, int, int], None]:
+    """Fitting as a phase of a comparison."""
+    return lambda what, done, count: on_progress(now, f"learning {what} ({variant.label}, once): {done} of {count}")
 
 
 def _failed(now: Comparison, variants: list[Variant], why: str) -> Comparison:

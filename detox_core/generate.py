@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from itertools import groupby
 from typing import Any
 
 import torch
@@ -13,6 +12,8 @@ from transformers import GenerationConfig
 from transformers.generation import LogitsProcessorList, StoppingCriteriaList
 
 from detox_core.errors import BadInput
+from detox_core.interventions.applying import applied
+from detox_core.interventions.protocol import Patch, Row
 from detox_core.models.loading import LoadedBase
 from detox_core.models.mixing import PLAIN, mixable, mixed
 from detox_core.request import check_decoding
@@ -35,7 +36,8 @@ def generate(
 ) -> list[Generation]:
     """Reply to `prompt` with every variant, `decoding.samples` times each.
 
-    All variants are rows of one mixed-adapter batch, except adapters that PEFT cannot mix, which follow one by one.
+    All variants are rows of one mixed-adapter batch, except adapters that PEFT cannot mix and variants with interventions, which
+    follow one by one.
     The random numbers depend on seed and sample number alone. So a column does not change when another is added, and two variants
     differ only where their probabilities do.
 
@@ -76,27 +78,74 @@ def generate_many(
         BadInput, ModelError: as `generate`.
     """
     check_decoding(decoding)
-    adapters = {variant.id: base.attach(variant.adapter) for variant in variants}
-    together = mixable(base.model, list(adapters.values()))
-    texts = {(text, variant.id): _read(base, text, variant, decoding) for text, _ in prompts for variant in variants}
-    rows = [
-        _Row(at, variant, sample, texts[text, variant.id], seed, adapters[variant.id], base.next_turn(variant.template))
-        for at, (text, seed) in enumerate(prompts)
-        for variant in variants
-        for sample in range(decoding.samples)
-    ]
+    stop = stop or threading.Event()
+    rows: list[_Row] = []
 
     def told() -> list[list[Generation]]:
+        order = {variant.id: number for number, variant in enumerate(variants)}
         begun: list[list[Generation]] = [[] for _ in prompts]
-        for row in rows:
-            if row.began:
+        for row in sorted(rows, key=lambda row: (order[row.variant.id], row.sample)):
+            if row.began and row.candidate == 0:
                 begun[row.prompt].append(row.reply(base))
         return begun
 
-    for batch in _batches(rows, max_rows(base) // (len(variants) if together else 1), together):
-        alone = not together and batch[0].adapter != PLAIN
-        _Batch(base, batch, decoding, lambda: on_update(told()), stop or threading.Event()).decode(alone)
+    for members in _together(base, variants):
+        with applied(base, members[0]) if members[0].interventions else nullcontext(Patch()) as patch:
+            own = _rows(base, prompts, members, decoding, patch)
+            rows += own
+            for batch in _batches(own, max_rows(base) // (len(members) * patch.rows)):
+                alone = batch[0].adapter != PLAIN and not mixable(base.model, [batch[0].adapter])
+                _Batch(base, batch, decoding, lambda: on_update(told()), stop, patch).decode(alone)
+            if patch.pick:
+                _pick(base, own, prompts, patch.pick, patch.candidates)
+                on_update(told())
     return told()
+
+
+def _together(base: LoadedBase, variants: Sequence[Variant]) -> list[list[Variant]]:
+    """Which variants are answered at once; one with interventions is answered alone."""
+    plain = [variant for variant in variants if not variant.interventions]
+    mixes = mixable(base.model, [base.attach(variant.adapter) for variant in plain])
+    groups = [plain] if mixes and plain else [[variant] for variant in plain]
+    return [*groups, *([variant] for variant in variants if variant.interventions)]
+
+
+def _rows(
+    base: LoadedBase, prompts: Sequence[tuple[str, int]], variants: Sequence[Variant], decoding: Decoding, patch: Patch
+) -> list["_Row"]:
+    """The replies to write; a candidate is one more draw."""
+    rewritten = {text: patch.rewrite(text) if patch.rewrite else text for text, _ in prompts}
+    texts = {(text, variant.id): _read(base, rewritten[text], variant, decoding) for text, _ in prompts for variant in variants}
+    return [
+        _Row(
+            prompt=at,
+            variant=variant,
+            sample=sample,
+            candidate=candidate,
+            draw=sample * patch.candidates + candidate,
+            read=texts[text, variant.id],
+            rewritten=rewritten[text] if rewritten[text] != text else "",
+            typed=text,
+            seed=seed,
+            adapter=base.attach(variant.adapter),
+            turn=base.next_turn(variant.template),
+        )
+        for at, (text, seed) in enumerate(prompts)
+        for variant in variants
+        for sample in range(decoding.samples)
+        for candidate in range(patch.candidates)
+    ]
+
+
+def _pick(
+    base: LoadedBase, rows: Sequence["_Row"], prompts: Sequence[tuple[str, int]], pick: Callable[[str, Sequence[str]], int], of: int
+) -> None:
+    """Of so many candidates the chosen one becomes the reply: it takes the place of the first."""
+    for at in range(0, len(rows), of):
+        candidates = rows[at : at + of]
+        chosen = pick(prompts[candidates[0].prompt][0], [row.reply(base).text for row in candidates])
+        for number, row in enumerate(candidates):
+            row.candidate = (number - chosen) % of
 
 
 @dataclass(slots=True)
@@ -106,7 +155,11 @@ class _Row:
     prompt: int  # its number among the prompts
     variant: Variant
     sample: int
+    candidate: int  # the first is the reply, unless another is picked
+    draw: int  # number of its random numbers
     read: list[int]  # token ids of the prompt in its chat format
+    rewritten: str  # the prompt as an intervention rewrote it
+    typed: str
     seed: int
     adapter: str
     turn: str | None  # text that would begin another user turn
@@ -129,6 +182,7 @@ class _Row:
             logprobs=tuple(self.logprobs),
             finish=self.finish or "length",
             seconds=self.seconds,
+            read=self.rewritten,
         )
 
 
@@ -148,24 +202,18 @@ def max_rows(base: LoadedBase) -> int:
     return MAX_ROWS if base.bytes < LARGE else min(MAX_ROWS, MAX_ROWS_LARGE)
 
 
-def _batches(rows: Sequence[_Row], draws: int, together: bool) -> list[list[_Row]]:
-    """Rows of one (prompt, sample), a draw, share their noise and so stay in one batch; equal adapters lie side by side."""
-    columns = [list(rows)] if together else [list(own) for _, own in groupby(sorted(rows, key=_adapter), key=_adapter)]
-    batches, size = [], max(1, draws)
-    for column in columns:
-        drawn = sorted({(row.prompt, row.sample) for row in column})
-        for at in range(0, len(drawn), size):
-            chosen = set(drawn[at : at + size])
-            batches.append(sorted((row for row in column if (row.prompt, row.sample) in chosen), key=_place))
+def _batches(rows: Sequence[_Row], draws: int) -> list[list[_Row]]:
+    """Rows of one (prompt, draw) share their noise and so stay in one batch; equal adapters lie side by side."""
+    drawn, size = sorted({(row.prompt, row.draw) for row in rows}), max(1, draws)
+    batches = []
+    for at in range(0, len(drawn), size):
+        chosen = set(drawn[at : at + size])
+        batches.append(sorted((row for row in rows if (row.prompt, row.draw) in chosen), key=_place))
     return batches
 
 
 def _place(row: _Row) -> tuple[str, str, int, int]:
-    return row.adapter, row.variant.id, row.prompt, row.sample
-
-
-def _adapter(row: _Row) -> str:
-    return row.adapter
+    return row.adapter, row.variant.id, row.prompt, row.draw
 
 
 class _Batch:
@@ -176,9 +224,12 @@ class _Batch:
     greedy batch. `observe` is a stopping criterion: it records tokens and ends rows.
     """
 
-    def __init__(self, base: LoadedBase, rows: list[_Row], decoding: Decoding, on_update: Callable[[], None], stop) -> None:
+    def __init__(
+        self, base: LoadedBase, rows: list[_Row], decoding: Decoding, on_update: Callable[[], None], stop: threading.Event, patch: Patch
+    ) -> None:
         self.base, self.rows, self.decoding, self.on_update, self.stop = base, rows, decoding, on_update, stop
-        self.noise = {(row.seed, row.sample): torch.Generator().manual_seed(row.seed * 1009 + row.sample) for row in rows}
+        self.noise = {(row.seed, row.draw): torch.Generator().manual_seed(row.seed * 1009 + row.draw) for row in rows}
+        self.steering = patch.steer([Row(row.typed, tuple(row.read)) for row in rows]) if patch.steer else None
         self.eos = _eos_ids(base)
         self.started = self.told = time.perf_counter()
 
@@ -208,7 +259,7 @@ class _Batch:
         ids = tokenizer.pad({"input_ids": [row.read for row in self.rows]}, return_tensors="pt")["input_ids"].to(self.base.model.device)
         readers = [(row.variant.id, row.prompt) for row in self.rows]
         first = [at for at, reader in enumerate(readers) if at == 0 or reader != readers[at - 1]]
-        if len(first) == len(readers):
+        if len(first) == len(readers) or self.steering:
             return None, ids
         cache = self._generate([self.rows[at] for at in first], ids[first], 1).past_key_values
         if not hasattr(cache, "crop"):
@@ -226,6 +277,8 @@ class _Batch:
         if not kept:
             self.live = []
             return
+        if self.steering and len(kept) < len(self.live):
+            self.steering.keep(kept)
         self.live, self.ids, self.cache = [self.live[at] for at in kept], output.sequences[kept], output.past_key_values
         if hasattr(self.cache, "batch_select_indices"):
             self.cache.batch_select_indices(torch.tensor(kept, device=self.ids.device))
@@ -250,18 +303,20 @@ class _Batch:
         with torch.inference_mode(), nullcontext() if self.alone else mixed(model, [row.adapter for row in rows]):
             return model.generate(input_ids=ids, attention_mask=mask, generation_config=config, **options)
 
-    def choose(self, input_ids: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:  # noqa: ARG002
+    def choose(self, input_ids: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
         """Logits (rows, vocabulary) -> values whose argmax is each row's sampled token."""
+        if self.steering:
+            logits = self.steering(input_ids, logits.float())
         self.distribution = logits.float().log_softmax(-1)
         if self.decoding.temperature == 0:
             return logits
         values = self.distribution / self.decoding.temperature
         if self.decoding.top_p < 1:
             values = nucleus(values, self.decoding.top_p)
-        keys = {(row.seed, row.sample) for row in self.live if row.finish is None}
+        keys = {(row.seed, row.draw) for row in self.live if row.finish is None}
         noise = {key: _gumbel(values.shape[-1], self.noise[key]) for key in keys}
         ended = torch.zeros(values.shape[-1])
-        return values + torch.stack([noise.get((row.seed, row.sample), ended) for row in self.live]).to(values.device)
+        return values + torch.stack([noise.get((row.seed, row.draw), ended) for row in self.live]).to(values.device)
 
     def observe(self, input_ids: torch.Tensor, scores: object, **_: object) -> torch.Tensor:  # noqa: ARG002
         """Record the newest token of every live row; say which rows are done."""

@@ -22,6 +22,7 @@ class Variant:
         dtype: weights in memory: auto, float32, bfloat16 or float16.
         quantization: None, 8bit or 4bit (bitsandbytes).
         about: one line on where it comes from.
+        interventions: (method, strength) of what is changed while it writes, for example `(("aura", 0.8),)`.
     """
 
     id: str
@@ -32,6 +33,11 @@ class Variant:
     dtype: str = "auto"
     quantization: str | None = None
     about: str = ""
+    interventions: tuple[tuple[str, float], ...] = ()
+
+    def __post_init__(self) -> None:
+        given = tuple((str(method), float(strength)) for method, strength in self.interventions)  # JSON has lists
+        object.__setattr__(self, "interventions", given)
 
     @property
     def base_key(self) -> tuple[str, str, str | None]:
@@ -144,6 +150,7 @@ class Generation:
         logprobs: natural-log probability of each token under the model at temperature 1, same length as `tokens`.
         finish: eos = ended by itself; turn = began another user turn (cut off); length; stopped = by the person.
         seconds: from the start of its batch to its last token.
+        read: the prompt as the model read it, where an intervention rewrote it; empty = as typed.
     """
 
     variant: str
@@ -156,6 +163,7 @@ class Generation:
     score: Score | None = None
     spans: tuple[Span, ...] = ()
     quality: Quality | None = None
+    read: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,13 @@ os.environ["DETOX_FAMILY"] = "small"  # the larger one answers twenty times slow
 from detox_core.types import Score, Variant
 
 ARCHITECTURES = ("gpt_neox", "falcon", "llama", "gpt2")
-LORA_TARGETS = {"gpt_neox": ["query_key_value"], "falcon": ["query_key_value"], "llama": ["q_proj", "v_proj"], "gpt2": ["c_attn"]}
+LORA_TARGETS = {
+    "gpt_neox": ["query_key_value"],
+    "falcon": ["query_key_value"],
+    "llama": ["q_proj", "v_proj"],
+    "gpt2": ["c_attn"],
+    "mpt": ["Wqkv"],
+}
 CONTEXT = 160
 
 
@@ -61,7 +67,7 @@ def tokenizer():
 def build_model(architecture: str, vocabulary: int, seed: int, hidden: int = 32):
     """A random causal language model of 2 layers and 4 heads."""
     import torch
-    from transformers import AutoModelForCausalLM, FalconConfig, GPT2Config, GPTNeoXConfig, LlamaConfig
+    from transformers import AutoModelForCausalLM, FalconConfig, GPT2Config, GPTNeoXConfig, LlamaConfig, MptConfig
 
     common = {"vocab_size": vocabulary, "initializer_range": 0.5, "bos_token_id": 0, "eos_token_id": 0}
     usual = {"hidden_size": hidden, "num_hidden_layers": 2, "num_attention_heads": 4, "max_position_embeddings": CONTEXT}
@@ -69,6 +75,7 @@ def build_model(architecture: str, vocabulary: int, seed: int, hidden: int = 32)
         "gpt_neox": lambda: GPTNeoXConfig(**common, **usual, intermediate_size=64),
         "falcon": lambda: FalconConfig(**common, **usual | {"max_position_embeddings": 4 * CONTEXT}),
         "llama": lambda: LlamaConfig(**common, **usual, intermediate_size=64),
+        "mpt": lambda: MptConfig(**common, d_model=hidden, n_layers=2, n_heads=4, max_seq_len=CONTEXT),
         "gpt2": lambda: GPT2Config(**common, n_embd=hidden, n_layer=2, n_head=4, n_positions=CONTEXT),
     }[architecture]()
     torch.manual_seed(seed)

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = Path("detox_core/__init__.py")
 LEVELS = (
     {"types", "errors"},
-    {"demo", "request", "card", "figures"},
+    {"demo", "request", "card", "figures", "interventions.registry"},
     {"models", "data", "store"},
     {"generate", "score", "explain", "interventions"},
     {"compare", "measure", "train"},
@@ -26,6 +26,7 @@ FIGURES_MAY = {"pandas", "plotly", "numpy", "detox_core.types"}
 CHEAP = (
     "",
     ".models.variants",
+    ".interventions.registry",
     ".train.spec",
     ".train.progress",
     ".measure.measurement",
@@ -69,9 +70,15 @@ def dotted(path: Path) -> str:
     return ".".join(path.with_suffix("").parts).removesuffix(".__init__")
 
 
+def level(name: str) -> int:
+    """Where a module of the core stands; a table that imports nothing may stand lower than its package."""
+    first, second, *_ = [*name.split("."), ""]
+    return LEVEL.get(f"{first}.{second}", LEVEL.get(first, 0))
+
+
 def upward(module: str, code: str, package: str) -> list[str]:
     """Imports of `module` that go up, or out to something of the project that is not the core."""
-    own = LEVEL[module.split(".")[1]]
+    own = level(module.partition(".")[2])
     may_defer = module == "detox_core.service" or module.endswith(".registry")
 
     def forbidden(name: str, later: bool) -> bool:
@@ -79,7 +86,7 @@ def upward(module: str, code: str, package: str) -> list[str]:
         if top == "training_jobs":
             return own < LEVEL["cli"] or not name.startswith(("training_jobs.jobs", "training_jobs.commands"))
         if top == "detox_core":
-            return LEVEL.get(rest.split(".")[0], 0) > own and not (later and may_defer)
+            return level(rest) > own and not (later and may_defer)
         return top in ("pages", "app", "streamlit")
 
     return [name for name, later in imports(code, package) if forbidden(name, later)]

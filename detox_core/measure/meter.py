@@ -12,6 +12,7 @@ from pathlib import Path
 from detox_core.compare import Pool
 from detox_core.errors import BadInput
 from detox_core.generate import generate_many, max_rows
+from detox_core.interventions.applying import OnPhase, fit_missing, fits_of
 from detox_core.measure.measurement import NAME, Settings, appending, read_measurement, seed_of
 from detox_core.measure.quality import assess, reference
 from detox_core.measure.report import Measured
@@ -118,12 +119,23 @@ def _answer(block: Sequence[Prompt], variants: Sequence[Variant], decoding: Deco
 
 
 def settings_for(
-    dataset: str, prompts: Sequence[Prompt], variants: Sequence[Variant], decoding: Decoding, scorers: Sequence[Scorer], pool: Pool
+    dataset: str,
+    prompts: Sequence[Prompt],
+    variants: Sequence[Variant],
+    decoding: Decoding,
+    scorers: Sequence[Scorer],
+    pool: Pool,
+    tell: OnPhase = lambda _what, _done, _all: None,
+    stop: threading.Event | None = None,
 ) -> Settings:
-    """What the replies will depend on, weights included.
+    """What the replies will depend on, weights included; interventions learn here what they need.
+
+    Args:
+        tell: what is being learnt, how much of it is done, of how much.
 
     Raises:
         ModelError: a variant cannot be loaded.
+        InterruptedError: stopped.
         BadInput: there is nothing to measure.
     """
     if not prompts:
@@ -133,6 +145,8 @@ def settings_for(
         base = pool.get(variant)
         base.attach(variant.adapter)
         fingerprints |= {source: base.fingerprints[source] for source in (variant.base, variant.adapter) if source}
+        fit_missing(base, variant, tell, stop)
+        fingerprints |= fits_of(base, variant)
     revisions = {scorer.id: scorer.revision for scorer in scorers}
     return Settings(dataset, len(prompts), tuple(variants), decoding, revisions, fingerprints)
 

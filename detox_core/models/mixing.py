@@ -36,20 +36,25 @@ def mixable(model: torch.nn.Module, names: Sequence[str]) -> bool:
 def mixed(model: torch.nn.Module, adapters: Sequence[str]) -> Iterator[None]:
     """Inside, row i of a batch passes through adapter `adapters[i]`; equal names must lie next to each other.
 
-    Afterwards the model is as before, also when something was raised. A row with `__base__` gives exactly what the base gives.
+    Afterwards the model is as before, also when something was raised. A row with `__base__` gives exactly what the base gives. Inside,
+    another batch may be mixed in another way.
     """
     if not isinstance(model, PeftModel):
         yield
         return
     rows: Rows = [(name, slice(adapters.index(name), adapters.index(name) + adapters.count(name))) for name in dict.fromkeys(adapters)]
     layers = _layers(model)
+    outer = [layer.__dict__.get("forward") for layer in layers]
     for layer in layers:
         layer.forward = partial(_forward, layer, rows)  # on the instance; removed below
     try:
         yield
     finally:
-        for layer in layers:
-            del layer.forward
+        for layer, before in zip(layers, outer, strict=True):
+            if before is None:
+                del layer.forward
+            else:
+                layer.forward = before
 
 
 def _forward(layer: Any, rows: Rows, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from detox_core.demo import locate
 from detox_core.errors import BadInput
+from detox_core.interventions.registry import METHODS, check_interventions
 from detox_core.types import Variant
 
 DEFAULT = ("it", "ft", "rl")
@@ -44,6 +45,7 @@ SMOLLM2_FAMILY = tuple(
         ("dpo", "IT 135M tuned to prefer counter-narratives over hostile replies (DPO, no reward model)."),
     )
 )
+INTERVENTION = re.compile(r"([a-z][a-z0-9-]*)(?::(-?\d+(?:\.\d+)?))?")
 ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
@@ -87,15 +89,18 @@ def list_variants() -> dict[str, Variant]:
 def get_variants(ids: list[str]) -> tuple[Variant, ...]:
     """The variants named; a folder or Hub id, with `@ADAPTER` if wanted, is a variant too.
 
+    `BASE+METHOD:STRENGTH` is a variant with an intervention, `BASE+METHOD:STRENGTH+METHOD:STRENGTH` with two. Without a base it is the
+    untuned member of the family that the list names first, or of the default family; without a strength the method's usual one.
+
     Raises:
-        BadInput: none or twice the same, an unknown name (lists the known ones), or a damaged file.
+        BadInput: none or twice the same, an unknown name (lists the known ones), a damaged file, or see `check_interventions`.
     """
     if not ids:
         raise BadInput("No variant is chosen. Pick at least one, for example it.")
     if len(set(ids)) < len(ids):
         raise BadInput(f"A variant is named twice: {', '.join(ids)}.")
     known = list_variants()
-    return _distinct([known.get(name) or _unlisted(name, known) for name in ids])
+    return _distinct([known.get(name) or _changed(name, ids, known) or _unlisted(name, known) for name in ids])
 
 
 def save_variant(variant: Variant) -> Path:
@@ -125,6 +130,38 @@ def remove_variant(variant_id: str) -> None:
 def own_variants() -> list[str]:
     """Ids of the variants that `remove_variant` can forget."""
     return [path.stem for path in sorted((cache_folder() / "variants").glob("*.json"))]
+
+
+def _changed(name: str, ids: list[str], known: dict[str, Variant]) -> Variant | None:
+    """The variant behind a name that ends in interventions; None = it does not."""
+    parts, found = name.split("+"), list[tuple[str, float]]()
+    while parts and (said := INTERVENTION.fullmatch(parts[-1])) and said[1] in METHODS:
+        found.insert(0, (said[1], float(said[2]) if said[2] else METHODS[said[1]].default))
+        parts.pop()
+    if not found:
+        return None
+    base = "+".join(parts) or _untuned(ids, known)
+    variant = changed(known.get(base) or _unlisted(base, known), tuple(found))
+    return replace(variant, id=name, label=variant.label if parts else variant.label.partition(" + ")[2])
+
+
+def changed(variant: Variant, interventions: tuple[tuple[str, float], ...], *, research: bool | None = None) -> Variant:
+    """A variant with interventions, as `BASE+METHOD:STRENGTH` names it.
+
+    Raises:
+        BadInput: see `check_interventions`.
+    """
+    check_interventions(interventions, allowed=research)
+    name = "".join(f"+{method}:{strength:g}" for method, strength in interventions)
+    label = "".join(f" + {METHODS[method].label} {strength:g}" for method, strength in interventions)
+    return replace(variant, id=variant.id + name, label=variant.label + label, interventions=interventions)
+
+
+def _untuned(ids: list[str], known: dict[str, Variant]) -> str:
+    """What a method without a base is applied to: IT of the first family that is named beside it."""
+    keys = [known[name].base_key for name in ids if name in known]
+    family = [name for name in UNTUNED if name in known and known[name].base_key in keys]
+    return min(family, key=lambda name: keys.index(known[name].base_key), default=default_family()[0].id)
 
 
 def _distinct(variants: Iterable[Variant]) -> tuple[Variant, ...]:

@@ -58,7 +58,7 @@ def _plain(folder: Path, steps: int) -> None:
     import torch
     from datasets import Dataset
     from peft import LoraConfig
-    from transformers import AutoModelForCausalLM, AutoTokenizer, set_seed
+    from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback, set_seed
     from trl import SFTConfig, SFTTrainer
 
     from detox_core.demo import IT
@@ -92,6 +92,7 @@ def _plain(folder: Path, steps: int) -> None:
             disable_tqdm=True,
         ),
     )
+    trainer.remove_callback(PrinterCallback)  # standard output holds one document
     trainer.train()
     trainer.save_model(str(folder / "adapter"))
 
