@@ -4,12 +4,15 @@ import argparse
 import json
 import os
 import sys
+import threading
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any, NoReturn
 
 from detox_core.data.commands import add_commands as add_data_commands
 from detox_core.errors import BadInput, DetoxError, ModelError
+from detox_core.interventions.registry import METHODS
 from detox_core.measure.commands import add_commands
 from detox_core.models.variants import default_columns
 from detox_core.types import Comparison, Decoding, Generation, Score, bucket, nan_to_none
@@ -29,6 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     if os.environ.get("HF_HUB_OFFLINE") is None and options.offline:
         os.environ["HF_HUB_OFFLINE"] = "1"
+    if options.research:
+        os.environ["DETOX_RESEARCH"] = "1"
     try:
         result, text = options.run(options)
     except DetoxError as error:
@@ -92,6 +97,7 @@ def _generation_json(generation: Generation) -> dict[str, Any]:
         "sample": generation.sample,
         "text": generation.text,
         **{key: value for key, value in _score_json(generation.score).items() if key != "revision"},
+        **({"read": generation.read} if generation.read else {}),
         "tokens": list(generation.tokens),
         "logprobs": list(generation.logprobs),
         "finish": generation.finish,
@@ -163,6 +169,36 @@ def run_variants(_: argparse.Namespace) -> tuple[dict, str]:
     return {"variants": [asdict(variant) for variant in variants]}, text
 
 
+def run_interventions(_: argparse.Namespace) -> tuple[dict, str]:
+    """What can be changed while a variant writes, and from where to where its strength goes."""
+    cards = list(METHODS.values())
+    lines = [
+        f"{card.id:<22}{card.low:g} to {card.high:g}, usually {card.default:g}; 1 = {card.unit}\n{'':<22}{card.about}" for card in cards
+    ]
+    return {"interventions": [asdict(card) for card in cards]}, "\n".join(lines)
+
+
+def run_fit(options: argparse.Namespace) -> tuple[dict, str]:
+    """Learn what the interventions of some variants need; measuring and comparing do so by themselves."""
+    from detox_core.compare import Pool
+    from detox_core.interventions.applying import fit, fits_needed
+    from detox_core.measure.commands import Progress
+    from detox_core.models.variants import get_variants
+
+    pool, made = Pool(), []
+    for variant in get_variants(options.variants):
+        for name in fits_needed(variant):
+            progress = Progress(f"({name} of {variant.label})")
+            found = fit(pool.get(variant), variant, name, partial(_learning, progress), threading.Event())
+            made.append({"variant": variant.id, **found.meta})
+    lines = [f"{one['variant']}: {one['fit']} from {one['examples']} examples in {one['seconds']} s; {one['notes']}" for one in made]
+    return {"fits": made}, "\n".join(lines) or "These variants have nothing to learn."
+
+
+def _learning(progress: Any, _what: str, done: int, count: int) -> None:
+    progress(done, count)
+
+
 def run_doctor(_: argparse.Namespace) -> tuple[dict, str]:
     """What is installed, which device, what works without a network."""
     from detox_core.doctor import examine
@@ -175,9 +211,16 @@ def run_doctor(_: argparse.Namespace) -> tuple[dict, str]:
 def run_bench(options: argparse.Namespace) -> tuple[dict, str]:
     """Ours against the obvious alternative, in one run."""
     from detox_core.bench import bench_attribution, bench_generate, bench_measure
+    from detox_core.interventions.bench import bench_interventions
     from detox_core.train.bench import bench_train
 
-    benches = {"generate": bench_generate, "attribution": bench_attribution, "measure": bench_measure, "train": bench_train}
+    benches = {
+        "generate": bench_generate,
+        "attribution": bench_attribution,
+        "measure": bench_measure,
+        "train": bench_train,
+        "interventions": bench_interventions,
+    }
     result = benches[options.what](options.rounds)
     return result, "\n".join(f"{key}: {value}" for key, value in result.items())
 
@@ -190,6 +233,7 @@ def _parser() -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=run.__doc__, description=run.__doc__)
         sub.add_argument("--json", action="store_true", help="one JSON document on standard output")
         sub.add_argument("--offline", action="store_true", help="never ask the network")
+        sub.add_argument("--research", action="store_true", help="allow interventions that make a model more toxic")
         sub.set_defaults(run=run)
         return sub
 
@@ -197,7 +241,9 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("compare", run_compare)
     sub.add_argument("prompt")
     three = ",".join(default_columns())
-    sub.add_argument("--variants", default=three, help=f"ids, folders, Hub ids or BASE@ADAPTER, comma-separated (default: {three})")
+    sub.add_argument(
+        "--variants", default=three, help=f"ids, folders, Hub ids, BASE@ADAPTER or BASE+METHOD:STRENGTH, comma-separated (default: {three})"
+    )
     sub.add_argument("--samples", type=int, default=1, help="replies per variant, 1 to 25")
     sub.add_argument("--seed", type=int, default=default.seed)
     sub.add_argument("--greedy", action="store_true", help="always the most probable token; same as --temperature 0")
@@ -211,11 +257,14 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--words", action="store_true", help="what every word adds to the log-odds; the shares add up")
     sub.add_argument("--scorer", default="local")
     command("variants", run_variants)
+    command("interventions", run_interventions)
+    sub = command("fit", run_fit)
+    sub.add_argument("variants", nargs="+", metavar="VARIANT", help="for example aura, or ft+dexperts")
     command("doctor", run_doctor)
     add_data_commands(command)
     add_training_commands(command)
     add_commands(command)
     sub = command("bench", run_bench)
-    sub.add_argument("what", choices=["generate", "attribution", "measure", "train"])
+    sub.add_argument("what", choices=["generate", "attribution", "measure", "train", "interventions"])
     sub.add_argument("--rounds", type=int, default=5)
     return parser

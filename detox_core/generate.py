@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -100,6 +100,23 @@ def generate_many(
                 _pick(base, own, prompts, patch.pick, patch.candidates)
                 on_update(told())
     return told()
+
+
+def read_as(base: LoadedBase, variant: Variant, prompt: str, tokens: Sequence[int]) -> torch.Tensor:
+    """What a variant, interventions included, would have written in each place of a given reply.
+
+    Returns:
+        Log-probabilities at temperature 1 before each token, (tokens, vocabulary), float32.
+
+    Raises:
+        BadInput, ModelError: as `generate`.
+    """
+    decoding = Decoding(temperature=0, max_new_tokens=len(tokens))
+    with applied(base, variant) as patch:
+        row = _rows(base, [(prompt, 0)], [variant], decoding, replace(patch, candidates=1))[0]
+        reading = _Reading(base, [row], decoding, lambda: None, threading.Event(), patch)
+        reading.dictate(tokens)
+    return torch.stack(reading.found)
 
 
 def _together(base: LoadedBase, variants: Sequence[Variant]) -> list[list[Variant]]:
@@ -340,6 +357,23 @@ class _Batch:
             self.told = now
             self.on_update()
         return torch.tensor([row.finish is not None for row in self.live], device=input_ids.device)
+
+
+class _Reading(_Batch):
+    """A batch of one row that is told which tokens to write, and remembers what it would rather have written."""
+
+    def dictate(self, tokens: Sequence[int]) -> None:
+        """Write exactly these tokens."""
+        self.told_to, self.found = list(tokens), list[torch.Tensor]()
+        self.rows[0].turn = None
+        self.decode(self.rows[0].adapter != PLAIN and not mixable(self.base.model, [self.rows[0].adapter]))
+
+    def choose(self, input_ids: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+        super().choose(input_ids, logits)
+        self.found.append(self.distribution[0])
+        forced = torch.full_like(self.distribution, -torch.inf)
+        forced[:, self.told_to[len(self.found) - 1]] = 0.0
+        return forced
 
 
 def nucleus(values: torch.Tensor, top_p: float) -> torch.Tensor:

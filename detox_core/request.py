@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 
 from detox_core.errors import BadInput
+from detox_core.interventions.registry import check_judge
 from detox_core.types import Comparison, Decoding, Variant
 
 MAX_CHARACTERS = 20_000
@@ -26,9 +27,11 @@ def new_comparison(request: Request) -> Comparison:
     """Check a request and give it an empty record.
 
     Raises:
-        BadInput: an empty or over-long prompt, or settings out of range.
+        BadInput: an empty or over-long prompt, settings out of range, or a scorer that would judge what it picked.
     """
     check_decoding(request.decoding)
+    for variant in request.variants:
+        check_judge(variant.interventions, request.scorer)
     return Comparison(
         id=secrets.token_hex(5),
         created=datetime.now(UTC).isoformat(timespec="seconds"),

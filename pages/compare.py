@@ -17,6 +17,7 @@ from pages.answers import progress, show_answers
 from pages.engine import service, store
 from pages.samples import headline
 from pages.text import literal
+from pages.whatif import with_what_if
 from pages.why import show_views
 
 state = st.session_state
@@ -71,7 +72,7 @@ def start() -> None:
     state.problem = None
     try:
         decoding = Decoding(state.seed, state.temperature, state.top_p, state.length, state.samples)
-        request = Request(state.prompt, get_variants(state.columns), decoding, state.scorer)
+        request = Request(state.prompt, get_variants(state.columns, research=state.get("research")), decoding, state.scorer)
         new_comparison(request)
     except DetoxError as error:
         state.problem = str(error)
@@ -141,7 +142,8 @@ def settings() -> None:
     with st.popover("More", icon=":material/tune:"):
         known = list_variants()
         labels = {name: variant.label for name, variant in known.items()}
-        st.multiselect("Columns", list(known), key="columns", format_func=lambda name: labels.get(name, name), **keep)
+        offered = [*known, *(name for name in state.columns if name not in known)]
+        st.multiselect("Columns", offered, key="columns", format_func=lambda name: labels.get(name, name), **keep)
         st.caption("A column with another base model is loaded as a second model and answers after the others.")
         st.selectbox("Scorer", list(PRESETS), key="scorer", format_func=scorer_label, accept_new_options=True, **keep)
         st.caption("Or type the Hub id or folder of any classifier. Scores of different scorers are not comparable.")
@@ -187,7 +189,7 @@ def show_record(record: Comparison) -> None:
     """A finished comparison with everything that can be done with it."""
     if sentence := headline(record):
         st.markdown(f"#### {literal(sentence)}")
-    show_answers(record, blur=state.blur, badge="recorded, hand-picked" if record.id in recorded() else "")
+    show_answers(with_what_if(record), blur=state.blur, badge="recorded, hand-picked" if record.id in recorded() else "")
     decoding = record.decoding
     how = "greedy" if decoding.temperature == 0 else f"temperature {decoding.temperature:g}, top-p {decoding.top_p:g}"
     revision = record.prompt_score.revision if record.prompt_score else ""

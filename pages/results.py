@@ -12,6 +12,7 @@ from detox_core.figures.events import events_chart
 from detox_core.measure.events import finding, sentence
 from detox_core.measure.families import REPRODUCED
 from pages.answers import theme
+from pages.methods import show_methods
 
 PICTURES = ("svg", "png")
 METRICS = {
@@ -233,6 +234,7 @@ def main() -> None:
     show_toxicity()
     show_entropy()
     show_events()
+    show_methods()
     show_reproduction()
 
 

@@ -147,6 +147,13 @@ def main() -> None:
         help="Frees the memory; the next comparison loads what it needs.",
         icon=":material/eject:",
     )
+    st.subheader("Research switch")
+    st.toggle(
+        "Allow interventions that make a model more toxic",
+        key="research",
+        help="Negative strengths and un-alignment, under What if on Compare. Off by default.",
+        persist_state="session",
+    )
     st.subheader("Add a model")
     add_form()
     st.subheader("Scorers")

@@ -13,12 +13,14 @@ from detox_core.types import Comparison
 from pages.answers import theme
 from pages.explaining import USUAL, explanation, how_explained
 from pages.heatmap import heatmap_data, show_heatmap
+from pages.inside import show_inside
 from pages.samples import show_samples
 from pages.text import literal
+from pages.whatif import show_what_if
 
 state = st.session_state
 OWN = "own"
-VIEWS = {"answers": "Answers", "why": "Why these words", "uncertainty": "Token by token"}
+VIEWS = {"answers": "Answers", "why": "Why these words", "uncertainty": "Token by token", "whatif": "What if", "inside": "Inside"}
 
 
 def show_views(record: Comparison) -> None:
@@ -34,6 +36,12 @@ def show_views(record: Comparison) -> None:
     )
     if view == "answers":
         show_samples(record, blur=state.blur)
+        return
+    if view == "whatif":
+        show_what_if(record)
+        return
+    if view == "inside":
+        show_inside(record)
         return
     labels = {OWN: "Each its own answer", **{v.id: f"The answer of {v.label}" for v in record.variants if record.of(v.id)}}
     if state.get("explained") not in labels:

@@ -89,7 +89,12 @@ def measure(spec: dict[str, Any], status: Status) -> None:
     prompts = get_dataset(spec["dataset"])[: spec.get("limit")]
     variants, scorers = get_variants(spec["variants"]), [get_scorer(name) for name in spec["scorers"]]
     pool = Pool(max(2, len(variants)))
-    settings = settings_for(spec["dataset"], prompts, variants, Decoding(**spec["decoding"]), scorers, pool)
+    decoding = Decoding(**spec["decoding"])
+
+    def tell(what: str, done: int, count: int) -> None:
+        status.tell(phase=f"learning {what}", done=done, total=count)
+
+    settings = settings_for(spec["dataset"], prompts, variants, decoding, scorers, pool, tell, status.stopping)
     path = status.folder / NAME
     before = max(0, path.read_bytes().count(b"\n") - 1) if path.is_file() else 0
     status.tell(phase="answering and scoring", started=time.time(), before=before, done=before, total=len(prompts))
@@ -153,6 +158,8 @@ def main(folder: Path) -> int:
         spec = json.loads((folder / "spec.json").read_text(encoding="utf-8"))
         status.tell(state="running", phase="starting", started=time.time())
         KINDS[spec["kind"]](spec, status)
+    except InterruptedError:
+        status.end("stopped")
     except DetoxError as error:
         status.end("failed", str(error))
     except Exception as error:  # whatever it is, the run must not end without a word

@@ -9,7 +9,7 @@ from typing import Literal, cast
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
-from detox_core.errors import BadInput
+from detox_core.errors import BadInput, ModelError
 from detox_core.explain.attribution import Method, Reading, Target, attribute
 from detox_core.explain.likelihood import likeliest_others
 from detox_core.explain.measures import (
@@ -23,6 +23,7 @@ from detox_core.explain.measures import (
 )
 from detox_core.explain.methods import METHODS
 from detox_core.explain.others import by_method
+from detox_core.interventions.applying import applied
 from detox_core.models.loading import LoadedBase
 from detox_core.types import Generation, Variant
 
@@ -111,20 +112,26 @@ def explain(
 
     Raises:
         BadInput: a method that is not there; or see `attribute`.
-        ModelError, InterruptedError: see `attribute` and `by_method`.
+        ModelError: an intervention that works after the model; or, as InterruptedError, see `attribute` and `by_method`.
     """
     if method not in METHODS:
         raise BadInput(f"There is no method {method!r}. Use {', '.join(METHODS)}.")
-    rendered = base.render(prompt, variant.template)
-    ids = base.tokenizer(rendered, add_special_tokens=False)["input_ids"]
-    adapter = base.attach(variant.adapter)
-    instead = likeliest_others(base, adapter, ids, reply.tokens) if target == "contrast" else ()
-    reading = Reading(adapter, tuple(ids), reply.tokens, instead)
-    if METHODS[method].ours:
-        raw = attribute(base, reading, cast("Method", method), target, on_progress, stop)
-    else:
-        raw = by_method(base, reading, method, target, on_progress, stop)
+    with applied(base, variant) as patch:
+        if patch.steer:
+            raise ModelError(f"{variant.label} changes probabilities after the model has read, which no gradient of the model can explain.")
+        read_prompt = patch.rewrite(prompt) if patch.rewrite else prompt
+        rendered = base.render(read_prompt, variant.template)
+        ids = base.tokenizer(rendered, add_special_tokens=False)["input_ids"]
+        adapter = base.attach(variant.adapter)
+        instead = likeliest_others(base, adapter, ids, reply.tokens) if target == "contrast" else ()
+        reading = Reading(adapter, tuple(ids), reply.tokens, instead)
+        if METHODS[method].ours:
+            raw = attribute(base, reading, cast("Method", method), target, on_progress, stop)
+        else:
+            raw = by_method(base, reading, method, target, on_progress, stop)
     read = token_texts(base.tokenizer, ids)
+    if prompt not in rendered:
+        prompt = read_prompt
     start = rendered.rfind(prompt)
     ends = np.cumsum([len(piece) for piece in read])
     own = tuple(bool(end > start and end - len(piece) < start + len(prompt)) for end, piece in zip(ends, read, strict=True))

@@ -12,6 +12,7 @@ from detox_core.models.loading import LoadedBase
 from detox_core.models.mixing import mixed
 
 ALTERNATIVES = 5
+LOWEST = -100.0  # for tokens that an intervention rules out: 0 x infinity is no number
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,12 @@ def likelihood(base: LoadedBase, adapters: Sequence[str], prompt: Sequence[int],
     Raises:
         BadInput: an empty prompt or answer, or a text longer than the context.
     """
+    return likelihood_from(logs_of(base, adapters, prompt, answer), answer)
+
+
+@torch.inference_mode()
+def logs_of(base: LoadedBase, adapters: Sequence[str], prompt: Sequence[int], answer: Sequence[int]) -> torch.Tensor:
+    """Log-probabilities before each token of the answer, (variants, tokens, vocabulary); see `likelihood`."""
     length = len(prompt) + len(answer)
     if not prompt or not answer:
         raise BadInput("There is nothing to read: the prompt or the answer has no tokens.")
@@ -51,8 +58,14 @@ def likelihood(base: LoadedBase, adapters: Sequence[str], prompt: Sequence[int],
     ids = torch.tensor([[*prompt, *answer]] * len(adapters), device=base.model.device)
     at = torch.arange(len(prompt) - 1, length - 1, device=ids.device)
     with mixed(base.model, adapters):
-        logs = base.model(ids, use_cache=False, logits_to_keep=at).logits.float().log_softmax(-1)
-    chosen = ids[:, len(prompt) :, None]
+        logs: torch.Tensor = base.model(ids, use_cache=False, logits_to_keep=at).logits.float().log_softmax(-1)
+    return logs
+
+
+def likelihood_from(logs: torch.Tensor, answer: Sequence[int]) -> Likelihood:
+    """The same from log-probabilities (variants, tokens, vocabulary)."""
+    chosen = torch.tensor([list(answer)] * len(logs), device=logs.device)[..., None]
+    logs = logs.clamp(min=LOWEST)
     probabilities, top = logs.topk(ALTERNATIVES)
     return Likelihood(
         logprobs=logs.gather(2, chosen)[..., 0].cpu().numpy(),

@@ -1,15 +1,18 @@
 """A finished comparison explained: every variant on its own answer, or all of them on the answer of one."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+
+import torch
 
 from detox_core.errors import BadInput, DetoxError
 from detox_core.explain.attribution import Target
 from detox_core.explain.explanation import Explanation, explain
-from detox_core.explain.likelihood import Likelihood, likelihood
+from detox_core.explain.likelihood import Likelihood, likelihood_from, logs_of
 from detox_core.explain.methods import METHODS
+from detox_core.generate import read_as
 from detox_core.models.loading import LoadedBase
 from detox_core.types import Comparison, Generation, Variant
 
@@ -82,12 +85,19 @@ def why(
 def _read(now: Why, record: Comparison, variant: Variant, base: LoadedBase, reply: Generation) -> None:
     """How likely the variants with the same base find the reply, and what this one would rather have written."""
     readers = [other for other in record.variants if other.base_key == variant.base_key and other.template == variant.template]
-    ids = base.tokenizer(base.render(record.prompt, variant.template), add_special_tokens=False)["input_ids"]
-    found = likelihood(base, [base.attach(reader.adapter) for reader in readers], ids, reply.tokens)
+    found = likelihood_from(_logs(base, readers, record.prompt, reply), reply.tokens)
     own = found.top[readers.index(variant)]
     now.likelihoods[variant.id] = found
     now.readers[variant.id] = tuple(reader.id for reader in readers)
     now.alternatives[variant.id] = [[str(base.tokenizer.decode([token])) for token in place] for place in own.tolist()]
+
+
+def _logs(base: LoadedBase, readers: Sequence[Variant], prompt: str, reply: Generation) -> torch.Tensor:
+    """Log-probabilities of all readers (readers, tokens, vocabulary): the plain ones in one pass, the others one by one."""
+    ids = base.tokenizer(base.render(prompt, readers[0].template), add_special_tokens=False)["input_ids"]
+    plain = [reader for reader in readers if not reader.interventions]
+    known = iter(logs_of(base, [base.attach(reader.adapter) for reader in plain], ids, reply.tokens) if plain else ())
+    return torch.stack([read_as(base, reader, prompt, reply.tokens) if reader.interventions else next(known) for reader in readers])
 
 
 def _tell(on_phase: OnPhase, doing: str, unit: str, done: int, count: int) -> None:

@@ -38,9 +38,13 @@ def fit_missing(
         ModelError: the method does not work with this model.
         InterruptedError: stopped.
     """
-    for card in _cards(variant):
-        if card.fit:
-            fit(base, variant, card.fit, tell, stop or threading.Event(), data)
+    for name in fits_needed(variant):
+        fit(base, variant, name, tell, stop or threading.Event(), data)
+
+
+def fits_needed(variant: Variant) -> list[str]:
+    """Keys of `FITS` that a variant's interventions use, each once."""
+    return list(dict.fromkeys(card.fit for card in _cards(variant) if card.fit))
 
 
 def fit(base: LoadedBase, variant: Variant, name: str, tell: OnPhase, stop: threading.Event, data: str = DATA) -> Artifact:
@@ -66,8 +70,9 @@ def fit(base: LoadedBase, variant: Variant, name: str, tell: OnPhase, stop: thre
 def fits_of(base: LoadedBase, variant: Variant) -> dict[str, str]:
     """Which fits a variant's interventions use: name -> what it depends on, in short."""
     subject = Subject(base, replace(variant, interventions=()))
-    names = sorted({card.fit for card in _cards(variant) if card.fit})
-    return {f"{name} of {variant.base} {variant.adapter or ''}".strip(): artifact_folder(name, subject).name for name in names}
+    return {
+        f"{name} of {variant.base} {variant.adapter or ''}".strip(): artifact_folder(name, subject).name for name in fits_needed(variant)
+    }
 
 
 def examples(data: str, count: int) -> list[Example]:
@@ -97,8 +102,9 @@ def applied(base: LoadedBase, variant: Variant) -> Iterator[Patch]:
     subject, patch = Subject(base, replace(variant, interventions=())), Patch()
     strengths = dict(variant.interventions)
     with ExitStack() as stack:
-        for card in _cards(variant):
-            artifact = read_artifact(card.fit, subject) if card.fit else NOTHING
+        cards = _cards(variant)
+        artifacts = [read_artifact(card.fit, subject) if card.fit else NOTHING for card in cards]  # hangs all adapters on before any hook
+        for card, artifact in zip(cards, artifacts, strict=True):
             if artifact is None:
                 raise ModelError(f"{card.label} has learnt nothing about {variant.label} yet. Fit it first: detox_core fit {variant.id}")
             patch = joined(patch, stack.enter_context(resolve(card.apply)(subject, artifact, strengths[card.id])))

@@ -33,7 +33,7 @@ def weights(subject: Subject) -> list[str]:
 
 
 def read_artifact(fit: str, subject: Subject, data: str = DATA) -> Artifact | None:
-    """A fit of this model; None = it was not made yet.
+    """A fit of this model, its adapters hung on the base; None = it was not made yet.
 
     Raises:
         ModelError: its files are damaged, or were made for another model.
@@ -48,7 +48,10 @@ def read_artifact(fit: str, subject: Subject, data: str = DATA) -> Artifact | No
         raise ModelError(f"{folder} is damaged: {error}. Delete it and fit again.") from error
     if meta["weights"] != weights(subject):
         raise ModelError(f"{folder} was fitted on other weights. Delete it and fit again.")
-    return Artifact(meta, tensors, {name: folder / name for name in meta["adapters"]})
+    adapters = {name: folder / name for name in meta["adapters"]}
+    for place in adapters.values():
+        subject.base.attach(str(place))  # now: a first adapter replaces layers, and hooks set before would miss it
+    return Artifact(meta, tensors, adapters)
 
 
 def write_artifact(fit: str, subject: Subject, data: str, digest: str, fitted: Fitted, seconds: float, examples: int) -> None:

@@ -2,15 +2,23 @@
 
 import inspect
 from collections.abc import Sequence
+from contextvars import ContextVar
 from typing import Any
 
 import torch
 from transformers import DynamicCache
 
-from detox_core.errors import ModelError
+from detox_core.errors import BadInput, ModelError
 from detox_core.models.anatomy import Anatomy
 from detox_core.models.loading import LoadedBase
 from detox_core.models.mixing import mixable, mixed
+
+_reading: ContextVar[bool] = ContextVar("reading", default=False)
+
+
+def following() -> bool:
+    """Whether a follower is reading: hooks tell its passes from those that write the reply."""
+    return _reading.get()
 
 
 class Follower:
@@ -37,7 +45,11 @@ class Follower:
         return self._read(self.new)
 
     def next(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Logits after one more token per row (rows,)."""
+        """Logits after one more token per row (rows,).
+
+        Raises:
+            BadInput: a context and its reply have become longer than what the model reads.
+        """
         self.mask = torch.cat([self.mask, torch.ones_like(self.mask[:, :1])], 1)
         return self._read(tokens[:, None])
 
@@ -49,9 +61,20 @@ class Follower:
 
     def _read(self, ids: torch.Tensor) -> torch.Tensor:
         model: Any = self.base.model
+        if int(self.mask.sum(1).max()) > self.base.context:
+            raise BadInput(
+                f"The prompt, what this method puts before it and the reply are longer than the {self.base.context} tokens "
+                "that the model reads. Shorten the prompt or the reply."
+            )
         options = {}
         if "position_ids" in inspect.signature(Anatomy(model).model.forward).parameters:
             options["position_ids"] = (self.mask.cumsum(1) - 1).clamp(min=0)[:, -ids.shape[1] :]
-        with torch.inference_mode(), mixed(model, self.adapters):
-            output = model(input_ids=ids, attention_mask=self.mask, past_key_values=self.cache, use_cache=True, logits_to_keep=1, **options)
+        token = _reading.set(True)
+        try:
+            with torch.inference_mode(), mixed(model, self.adapters):
+                output = model(
+                    input_ids=ids, attention_mask=self.mask, past_key_values=self.cache, use_cache=True, logits_to_keep=1, **options
+                )
+        finally:
+            _reading.reset(token)
         return output.logits[:, -1].float()  # type: ignore[no-any-return]

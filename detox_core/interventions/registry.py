@@ -30,6 +30,7 @@ class Card:
         fit: key of `FITS` of what it has to learn first; None = nothing.
         cost: forward passes per token, as the literature counts them.
         research: makes a model more toxic at any strength.
+        picks_by: the scorer that picks among replies and so must not judge them.
         misses: what to keep in mind.
     """
 
@@ -47,6 +48,7 @@ class Card:
     step: float = 0.1
     cost: float = 1.0
     research: bool = False
+    picks_by: str = ""
     misses: str = ""
 
 
@@ -69,6 +71,13 @@ class FitCard:
 
 FITS: dict[str, FitCard] = {
     "neurons": FitCard("which neurons tell toxic from other text", f"{HERE}.aura:fit"),
+    "words": FitCard("which words are toxic on their own", f"{HERE}.word_filter:fit"),
+    "probe": FitCard("which direction tells toxic from other replies", f"{HERE}.subtract:fit"),
+    "profs": FitCard("in which directions bad replies differ from good ones", f"{HERE}.profs:fit"),
+    "dinm": FitCard("one good reply, with the other answers held where they are", f"{HERE}.dinm:fit", pairs=1),
+    "ft-l": FitCard("one good reply", f"{HERE}.dinm:fit_ftl", pairs=1),
+    "experts": FitCard("what good and what bad replies look like, one adapter each", "detox_core.train.experts:fit"),
+    "self-generated": FitCard("from its own least toxic replies", "detox_core.train.experts:fit_self_generated"),
 }
 
 _CARDS: tuple[Card, ...] = (
@@ -120,6 +129,234 @@ _CARDS: tuple[Card, ...] = (
         high=2.0,
         misses="As for Det-zero; at strength 2 it is Det-zero.",
     ),
+    Card(
+        "subtract",
+        "Subtract probe",
+        "hook",
+        "The direction of a linear probe for toxic replies is taken from what the last MLP writes.",
+        "Lee et al. 2024",
+        "the shift is a quarter as long as the mean residual after the last block",
+        f"{HERE}.subtract:subtract",
+        fit="probe",
+        low=-1.0,
+        high=3.0,
+        misses="The same shift at every token acts much like a fixed penalty on some words, whatever the prompt says.",
+    ),
+    Card(
+        "subtract-value",
+        "Subtract value vector",
+        "hook",
+        "What the neuron closest to a probe for toxic replies writes is taken from what the last MLP writes.",
+        "Lee et al. 2024",
+        "the shift is a quarter as long as the mean residual after the last block",
+        f"{HERE}.subtract:subtract_value",
+        fit="probe",
+        low=-1.0,
+        high=3.0,
+        misses="One neuron writes more than toxicity. Look at its words on the Inside page before trusting it.",
+    ),
+    Card(
+        "subtract-svd",
+        "Subtract singular vector",
+        "hook",
+        "What the neurons closest to a probe for toxic replies write in common is taken from what the last MLP writes.",
+        "Lee et al. 2024",
+        "the shift is a quarter as long as the mean residual after the last block",
+        f"{HERE}.subtract:subtract_svd",
+        fit="probe",
+        low=-1.0,
+        high=3.0,
+        misses="What these neurons have most in common need not be toxicity. In SmolLM2-135M it is no words at all, and strength 1 breaks "
+        "the text. Look at its words on the Inside page.",
+    ),
+    Card(
+        "unalign",
+        "Un-align",
+        "hook",
+        "The 7 neurons that write closest to a probe for toxic replies react more strongly to what switches them on.",
+        "Lee et al. 2024",
+        "their keys are multiplied by 10, in gated MLPs their up-projections by 3",
+        f"{HERE}.unalign:apply",
+        fit="probe",
+        default=0.5,
+        research=True,
+        misses="It undoes training that only avoids these neurons; where training did something else, it changes little. "
+        "At strength 1 the embedded 7M models write broken sentences.",
+    ),
+    Card(
+        "profs",
+        "ProFS",
+        "hook",
+        "MLPs of the upper half of the layers no longer write into the directions in which bad replies differ most from good ones.",
+        "Uppaal et al. 2025",
+        "the MLPs write nothing into 2 directions of each layer",
+        f"{HERE}.profs:apply",
+        fit="profs",
+        misses="What bad replies differ in may be more than toxicity, for example their length or topic.",
+    ),
+    Card(
+        "dinm",
+        "DINM",
+        "weights",
+        "One good reply trains one matrix, where good and bad differ most; a harmless answer is held. A suffix asks for decency too.",
+        "Wang et al. 2024 (SafeEdit)",
+        "the change after the published 10 Adam steps at 5e-4; the suffix stands behind the prompt at any strength",
+        f"{HERE}.dinm:dinm",
+        fit="dinm",
+        high=4.0,
+        default=2.0,
+        misses="At 1 a small model mostly follows the suffix: look at 'DINM's suffix' beside it. At 4 it repeats the one good reply.",
+    ),
+    Card(
+        "dinm-suffix",
+        "DINM's suffix",
+        "prompt",
+        "Two sentences behind the prompt ask for a decent answer: DINM without its change of the weights.",
+        "Wang et al. 2024 (SafeEdit)",
+        "the suffix stands behind the prompt",
+        f"{HERE}.dinm:suffix",
+        step=1.0,
+        misses="A model that follows no instructions takes it for a part of the conversation.",
+    ),
+    Card(
+        "ft-l",
+        "FT-L",
+        "weights",
+        "One example of a good reply trains one matrix at two thirds of the depth; nothing holds the other answers where they are.",
+        "Meng et al. 2022, as in Wang et al. 2024 (SafeEdit)",
+        "the change after the published 25 Adam steps at 5e-4",
+        f"{HERE}.dinm:ftl",
+        fit="ft-l",
+        high=4.0,
+        default=2.0,
+        misses="At strength 1 a small model changes its other replies little. At 4 it repeats pieces of the one good reply.",
+    ),
+    Card(
+        "dexperts",
+        "DExperts",
+        "logits",
+        "Two small adapters learn good and bad replies. Each next token gets likelier by how much the good one prefers it to the bad one.",
+        "Liu et al. 2021",
+        "alpha: the difference of the two adapters' logits is added once; the paper adds it twice, which here costs fluency",
+        f"{HERE}.dexperts:apply",
+        fit="experts",
+        low=-2.0,
+        high=4.0,
+        cost=3.0,
+        misses="The good adapter brings its own style: part of the effect is that answers sound like the examples.",
+    ),
+    Card(
+        "gedi",
+        "GeDi",
+        "logits",
+        "The adapters of DExperts say by Bayes' rule how likely the reply is a good one with each next token.",
+        "Krause et al. 2020",
+        "the log-probability of being a good reply counts 30 times",
+        f"{HERE}.gedi:apply",
+        fit="experts",
+        low=-1.0,
+        cost=3.0,
+        misses="The first tokens decide nearly everything, and the text gets less fluent than with DExperts.",
+    ),
+    Card(
+        "ext-sub",
+        "Ext-Sub",
+        "adapter",
+        "An adapter learns bad replies and is then subtracted.",
+        "Hu et al. 2024, without their extraction; Ilharco et al. 2023",
+        "all that was learnt from bad replies is subtracted once",
+        f"{HERE}.arithmetic:ext_sub",
+        fit="experts",
+        low=-1.0,
+        misses="Bad replies also teach how to reply at all; subtracting that costs fluency.",
+    ),
+    Card(
+        "sgeat",
+        "SGEAT",
+        "adapter",
+        "The model answers prompts itself, and an adapter learns from the least toxic half of the answers.",
+        "Wang et al. 2022",
+        "all that was learnt from the model's own answers is added once",
+        f"{HERE}.arithmetic:sgeat",
+        fit="self-generated",
+        low=-1.0,
+        high=2.0,
+        misses="The scorer that chooses the answers is also the one that judges here. What it wrongly takes for harmless is learnt, too.",
+    ),
+    Card(
+        "fade",
+        "Fade",
+        "adapter",
+        "The variant's own adapter is turned down.",
+        "Hu et al. 2021 (LoRA), equation 3",
+        "the adapter is off",
+        f"{HERE}.arithmetic:fade",
+        low=-1.0,
+        misses="A variant without an adapter does not change. Below 0 the adapter counts more than it was trained to.",
+    ),
+    Card(
+        "guidance",
+        "Guidance",
+        "logits",
+        "The model also reads a request for an insulting answer, and what that request makes likelier becomes less likely.",
+        "Sanchez et al. 2023 (classifier-free guidance with a negative prompt)",
+        "log-probabilities move away from those under the negative prompt by once the difference (guidance scale 2)",
+        f"{HERE}.guidance:apply",
+        high=4.0,
+        default=2.0,
+        cost=2.0,
+        misses="A model that follows no instructions reads the request as part of the conversation. "
+        "At high strengths the text of small models breaks up.",
+    ),
+    Card(
+        "word-filter",
+        "Word filter",
+        "logits",
+        "Words that the local scorer finds toxic on their own become less likely.",
+        "Gehman et al. 2020 (RealToxicityPrompts), with a list that is made instead of shipped",
+        "no listed word is ever completed",
+        f"{HERE}.word_filter:apply",
+        fit="words",
+        misses="It knows words, not meaning: the list holds harmless words too, longer words that begin with a listed one can go with it, "
+        "and contempt in polite words stays.",
+    ),
+    Card(
+        "toxification-reversal",
+        "Toxification reversal",
+        "logits",
+        "The attention heads move away from what a toxic prefix before the prompt would make of them, compared with a kind one.",
+        "Leong et al. 2023",
+        "each head moves as far as published: by the difference, times a factor that grows with it",
+        f"{HERE}.reversal:apply",
+        high=2.0,
+        default=0.5,
+        cost=3.0,
+        misses="At the published strength 1 a small model loses the thread. A model that reads alike after both prefixes hardly changes.",
+    ),
+    Card(
+        "best-of",
+        "Best of K",
+        "rerank",
+        "Writes K replies and keeps the one that the second scorer finds least toxic.",
+        "Baseline of re-ranking methods",
+        "is 1 reply, the plain model; strength is the number of replies, a whole number",
+        f"{HERE}.best_of:apply",
+        high=16.0,
+        default=4.0,
+        step=1.0,
+        picks_by="second",
+        misses="At temperature 0 all replies are the same. The second scorer picks, so it cannot judge these replies.",
+    ),
+    Card(
+        "cmd",
+        "CMD, no training",
+        "prompt",
+        "The toxic words of the prompt are replaced by the model's own words or left out, and the cleaned prompt is answered.",
+        "after Tang et al. 2024 (CMD)",
+        "a prompt is cleaned until the local scorer gives it at most 0.33; at strength s, 1 - 0.67 s",
+        f"{HERE}.cmd:apply",
+        misses="It answers a text that nobody wrote. A prompt stays as it is where no word is toxic, however hostile it is.",
+    ),
 )
 METHODS: dict[str, Card] = {card.id: card for card in _CARDS}
 
@@ -154,6 +391,22 @@ def check_interventions(given: tuple[tuple[str, float], ...], *, allowed: bool |
                 f"{card.label} at strength {strength:g} makes a model more toxic. It needs the research switch: "
                 "turn it on under Settings, or give --research."
             )
+
+
+def check_judge(given: tuple[tuple[str, float], ...], scorer: str) -> None:
+    """Refuse a scorer that would judge what it picked itself.
+
+    Args:
+        given: interventions of one variant.
+        scorer: id of the scorer that is to judge.
+
+    Raises:
+        BadInput: as said.
+    """
+    for method, strength in given:
+        card = METHODS.get(method)
+        if card and strength != 0 and card.picks_by == scorer:
+            raise BadInput(f"{card.label} picks replies with the scorer {scorer!r}, which cannot judge them then. Choose another scorer.")
 
 
 def resolve(path: str) -> Any:

@@ -20,7 +20,7 @@ def add_commands(command: AddCommand) -> None:
     default = Decoding()
     sub = command("measure", run_measure)
     sub.add_argument("--dataset", default="demo-heldout", help="a name, a file, or FORMAT:FILE[@SPLIT] (default: demo-heldout)")
-    sub.add_argument("--variants", default="it,ft,rl", help="ids, folders, Hub ids or BASE@ADAPTER, comma-separated (default: it,ft,rl)")
+    sub.add_argument("--variants", default="it,ft,rl", help="ids, folders, Hub ids, BASE@ADAPTER or BASE+METHOD:STRENGTH, comma-separated")
     sub.add_argument("--samples", type=int, default=5, help="replies per prompt and variant, 1 to 25")
     sub.add_argument("--draws", type=int, metavar="K", help="K of the metrics over several samples (default: all samples)")
     sub.add_argument("--scorer", nargs="+", default=["local"], metavar="NAME", help="the first gives the metrics, others are compared")
@@ -77,7 +77,8 @@ def run_measure(options: argparse.Namespace) -> tuple[dict, str]:
     prompts = get_dataset(options.dataset)[: options.limit]
     variants = get_variants([name.strip() for name in options.variants.split(",") if name.strip()])
     scorers, pool = [get_scorer(name) for name in dict.fromkeys(options.scorer)], Pool(max(2, len(variants)))
-    settings = settings_for(options.dataset, prompts, variants, decoding, scorers, pool)
+    learning = Progress("steps of learning")
+    settings = settings_for(options.dataset, prompts, variants, decoding, scorers, pool, lambda _what, *count: learning(*count))
     path = options.out or default_path(settings)
     measured = measure_into(path, settings, prompts, scorers, pool, Progress("prompts"))
     result = {**summary(settings, measured, options.draws, lexicon), "file": str(path)}

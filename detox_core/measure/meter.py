@@ -13,6 +13,7 @@ from detox_core.compare import Pool
 from detox_core.errors import BadInput
 from detox_core.generate import generate_many, max_rows
 from detox_core.interventions.applying import OnPhase, fit_missing, fits_of
+from detox_core.interventions.registry import check_judge
 from detox_core.measure.measurement import NAME, Settings, appending, read_measurement, seed_of
 from detox_core.measure.quality import assess, reference
 from detox_core.measure.report import Measured
@@ -54,9 +55,12 @@ def measure(
 
     Raises:
         BadInput, ModelError: a variant cannot answer at all; blocks before that were handed to `on_block`.
+        BadInput: the scorer would judge what it picked itself.
         ScorerError: a scorer failed; as above.
     """
     check_decoding(decoding)
+    for variant in variants:
+        check_judge(variant.interventions, scorer.id)
     by_base = [list(members) for _, members in groupby(sorted(variants, key=lambda v: str(v.base_key)), key=lambda v: v.base_key)]
     pool, stop = pool or Pool(max(2, len(by_base))), stop or threading.Event()
     order = sorted(prompts, key=lambda prompt: len(prompt.text))
@@ -136,10 +140,12 @@ def settings_for(
     Raises:
         ModelError: a variant cannot be loaded.
         InterruptedError: stopped.
-        BadInput: there is nothing to measure.
+        BadInput: there is nothing to measure, or the first scorer would judge what it picked itself.
     """
     if not prompts:
         raise BadInput(f"The data set {dataset} has no prompts to answer.")
+    for variant in variants:
+        check_judge(variant.interventions, scorers[0].id)
     fingerprints: dict[str, str] = {}
     for variant in variants:
         base = pool.get(variant)

@@ -75,7 +75,7 @@ class Anatomy:
         return self.model.get_submodule(self.plan.norm)  # type: ignore[no-any-return]
 
     def mlp(self, layer: int) -> torch.nn.Module:
-        """The MLP of a block; its output (rows, tokens, width) is what it adds to the residual stream."""
+        """The MLP of a block. MPT's adds the residual stream to its output: for what an MLP writes, take the output of `out`."""
         return self.blocks[layer].get_submodule(self.plan.mlp)  # type: ignore[no-any-return]
 
     def into(self, layer: int) -> torch.nn.Module:
@@ -87,7 +87,7 @@ class Anatomy:
         return self.mlp(layer).get_submodule(self.plan.gate) if self.plan.gate else None
 
     def out(self, layer: int) -> torch.nn.Module:
-        """The projection back; its input is the neurons' activations (rows, tokens, neurons)."""
+        """The projection back: from the neurons' activations (rows, tokens, neurons) to what the MLP writes (rows, tokens, width)."""
         return self.mlp(layer).get_submodule(self.plan.out)
 
     def attention_out(self, layer: int) -> torch.nn.Module:

@@ -86,11 +86,14 @@ def list_variants() -> dict[str, Variant]:
     return {variant.id: variant for variant in _distinct(found.values())}
 
 
-def get_variants(ids: list[str]) -> tuple[Variant, ...]:
+def get_variants(ids: list[str], *, research: bool | None = None) -> tuple[Variant, ...]:
     """The variants named; a folder or Hub id, with `@ADAPTER` if wanted, is a variant too.
 
     `BASE+METHOD:STRENGTH` is a variant with an intervention, `BASE+METHOD:STRENGTH+METHOD:STRENGTH` with two. Without a base it is the
     untuned member of the family that the list names first, or of the default family; without a strength the method's usual one.
+
+    Args:
+        research: see `check_interventions`.
 
     Raises:
         BadInput: none or twice the same, an unknown name (lists the known ones), a damaged file, or see `check_interventions`.
@@ -100,7 +103,7 @@ def get_variants(ids: list[str]) -> tuple[Variant, ...]:
     if len(set(ids)) < len(ids):
         raise BadInput(f"A variant is named twice: {', '.join(ids)}.")
     known = list_variants()
-    return _distinct([known.get(name) or _changed(name, ids, known) or _unlisted(name, known) for name in ids])
+    return _distinct([known.get(name) or _changed(name, ids, known, research) or _unlisted(name, known) for name in ids])
 
 
 def save_variant(variant: Variant) -> Path:
@@ -132,7 +135,7 @@ def own_variants() -> list[str]:
     return [path.stem for path in sorted((cache_folder() / "variants").glob("*.json"))]
 
 
-def _changed(name: str, ids: list[str], known: dict[str, Variant]) -> Variant | None:
+def _changed(name: str, ids: list[str], known: dict[str, Variant], research: bool | None) -> Variant | None:
     """The variant behind a name that ends in interventions; None = it does not."""
     parts, found = name.split("+"), list[tuple[str, float]]()
     while parts and (said := INTERVENTION.fullmatch(parts[-1])) and said[1] in METHODS:
@@ -141,7 +144,7 @@ def _changed(name: str, ids: list[str], known: dict[str, Variant]) -> Variant | 
     if not found:
         return None
     base = "+".join(parts) or _untuned(ids, known)
-    variant = changed(known.get(base) or _unlisted(base, known), tuple(found))
+    variant = changed(known.get(base) or _unlisted(base, known), tuple(found), research=research)
     return replace(variant, id=name, label=variant.label if parts else variant.label.partition(" + ")[2])
 
 

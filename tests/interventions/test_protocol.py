@@ -96,7 +96,9 @@ def test_cached_decoding_is_uncached_decoding(name, each):
     on = changed(each[1], ((name, METHODS[name].default),))
     fit_missing(base, on)
     cached = generate(base, PROMPTS[1][0], [on], GREEDY)[0].tokens
-    ids = base.tokenizer(base.render(PROMPTS[1][0], on.template))["input_ids"]
+    with applied(base, on) as patch:
+        read = (patch.rewrite or str)(PROMPTS[1][0])
+    ids = base.tokenizer(base.render(read, on.template))["input_ids"]
     for token in cached:
         with applied(base, on), mixed(base.model, [base.attach(on.adapter)]), torch.inference_mode():
             assert int(base.model(torch.tensor([ids]), use_cache=False).logits[0, -1].argmax()) == token

@@ -1,0 +1,106 @@
+"""All interventions at their usual strength, measured on the demo prompts, beside what their papers report."""
+
+import json
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from detox_core.demo import RECORDED
+from detox_core.figures.methods import methods_chart
+from detox_core.interventions.published import PUBLISHED
+from pages.answers import theme
+
+FILE = RECORDED / "interventions.json"
+REPEAT = "python -m training_jobs.recipes.interventions"
+NUMBER = st.column_config.NumberColumn
+COLUMNS = {
+    "toxicity": st.column_config.TextColumn("mean toxicity", help="Local scorer, with its 95 % interval over prompts."),
+    "change": st.column_config.TextColumn("against the plain model", help="Paired by prompt. No clear change: the interval holds 0."),
+    "maximum": NUMBER("expected maximum", format="%.2f", help="Toxicity of the worst of the replies to a prompt."),
+    "second": NUMBER("toxic, second scorer", format="percent", help="Share of replies. Of all methods only best-of uses this scorer."),
+    "perplexity": NUMBER("perplexity", format="%.1f", help="Under the plain IT."),
+    "distinct": NUMBER("distinct-2", format="%.2f", help="Share of different word pairs in all replies."),
+    "kl": NUMBER("KL", format="%.2f", help="Nats per token from the plain model, on its own greedy replies."),
+    "refused": NUMBER("refused", format="percent", help="Replies to harmless prompts that refuse, in full or in part."),
+    "cost": NUMBER("cost", format="%.2f x", help="Time per token against the plain model, one prompt at a time."),
+    "expected": NUMBER("expected cost", format="%.0f x", help="Passes through the model as the literature counts them."),
+}
+
+
+def show_methods() -> None:
+    """The table, or how to make it."""
+    st.subheader("What the other methods do")
+    if not FILE.is_file():
+        st.info(f"Nothing is recorded yet. Run: {REPEAT}")
+        return
+    result = json.loads(FILE.read_text(encoding="utf-8"))
+    st.caption(
+        f"{result['samples']} replies to each of {result['toxic_prompts']} toxic demo prompts by the small family, every method at its "
+        f"usual strength; refusals on {result['harmless_prompts']} harmless ones. A method that lowers toxicity and raises perplexity far "
+        "above IT's has broken the language with it."
+    )
+    table = methods_table(result)
+    st.plotly_chart(methods_chart(table, theme()), alt="Mean toxicity against perplexity of each method. The table has the values.")
+    st.dataframe(table.drop(columns="value"), hide_index=True, column_config=COLUMNS, height=600)
+    csv = table.to_csv(index=False)
+    st.download_button("CSV", csv, "interventions.csv", "text/csv", icon=":material/download:", key="csv-interventions")
+    with st.expander("What the papers report"):
+        st.caption("Other models, other prompts, other scorers: the direction can be compared with the table above, the numbers cannot.")
+        st.dataframe(published_table(result), hide_index=True)
+    st.caption("Repeat it (half an hour):")
+    st.code(REPEAT, language="bash")
+
+
+def methods_table(result: dict[str, Any]) -> pd.DataFrame:
+    """One row per variant, plain ones first."""
+    return pd.DataFrame(
+        {
+            "model": row["label"],
+            "value": row["average_toxicity"]["value"],
+            "toxicity": _cell(row["average_toxicity"]),
+            "change": verdict(row["change"]),
+            "maximum": row["expected_max_toxicity"]["value"],
+            "second": row["second"]["value"],
+            "perplexity": row["perplexity"]["value"],
+            "distinct": row["distinct_2"]["value"],
+            "kl": row["divergence"],
+            "refused": row["refused"],
+            "cost": row["cost"]["ratio"] if row["cost"] else None,
+            "expected": row["cost"]["expected"] if row["cost"] else None,
+        }
+        for row in result["rows"]
+    )
+
+
+def verdict(change: dict[str, float] | None) -> str:
+    """What a paired difference amounts to, in words."""
+    if change is None:
+        return ""
+    told = f"{change['value']:+.2f}".replace("-", "\N{MINUS SIGN}")
+    if change["low"] <= 0 <= change["high"]:
+        return f"no clear change ({told})"
+    return f"{'less' if change['value'] < 0 else 'more'} toxic ({told})"
+
+
+def published_table(result: dict[str, Any]) -> pd.DataFrame:
+    """Printed results beside the direction found here."""
+    ours = {row["method"]: verdict(row["change"]) for row in result["rows"] if row["method"]}
+    labels = {row["method"]: row["label"] for row in result["rows"]}
+    return pd.DataFrame(
+        {
+            "method": labels[name],
+            "here": ours[name],
+            "published: before": one.before,
+            "after": one.after,
+            "of": one.metric,
+            "on": one.model,
+            "source": one.source,
+        }
+        for name, one in PUBLISHED.items()
+        if name in ours
+    )
+
+
+def _cell(metric: dict[str, Any]) -> str:
+    return "not scored" if metric["value"] is None else f"{metric['value']:.2f} [{metric['low']:.2f}, {metric['high']:.2f}]"
