@@ -2,6 +2,9 @@
 
 The matrix is the last projection of one MLP. What is kept is its change, delta = W' - W, so a strength s means W + s delta. The training
 holds a float32 copy of that one matrix and puts it into the model for each forward pass; the model itself is never written to.
+
+Rate and steps are the published ones. They teach the embedded models the one reply; replies to other prompts change little at strength
+1. At 2 to 4 they become less toxic, and more and more of them repeat the learnt reply.
 """
 
 import threading
