@@ -7,14 +7,13 @@ import streamlit as st
 
 from detox_core.figures.inside import activity_chart, experts_chart, lens_chart
 from detox_core.models.variants import FAMILY, SMOLLM2_FAMILY
-from detox_core.service import Job
+from detox_core.service import Task
 from detox_core.types import Comparison, Variant
 from pages.answers import theme
-from pages.engine import service
+from pages.asking import ask
 from pages.text import literal
 
 state = st.session_state
-TICK = 0.2
 KEPT = 4  # looks inside remembered for a visitor
 PLAIN = {"displayModeBar": False}
 
@@ -23,7 +22,7 @@ def show_inside(record: Comparison) -> None:
     """Everything there is to see, once it is asked for."""
     readers = _readers(record)
     key = (record.id, tuple(variant.id for variant in readers))
-    found = _found(record, readers, key)
+    found = ask("insights", key, lambda: _begin(record, readers), KEPT)
     if found:
         _show(found)
 
@@ -36,58 +35,19 @@ def _readers(record: Comparison) -> tuple[Variant, ...]:
     return (*family, *(variant for variant in own if variant.id not in {member.id for member in family}))
 
 
-def _found(record: Comparison, readers: tuple[Variant, ...], key: tuple) -> Any:
-    kept: dict[tuple, Any] = state.setdefault("insights", {})
-    if key in kept:
-        return kept[key]
-    running: tuple[tuple, Job] | None = state.get("inside_job")
-    if running is None or running[0] != key:
-        if running:
-            service().stop(running[1])
-            state.pop("inside_job")
-        labels = ", ".join(variant.label for variant in readers)
-        st.markdown(literal(f"Looks at the neurons of {labels}: which of them write toxic words, and what training did to them."))
-        if st.button("Look inside", type="primary", icon=":material/neurology:", key="look_inside"):
-            state.inside_job = (key, service().run(_task(record, readers)))
-            st.rerun()
-        st.caption("The first time, a probe is fitted on 500 bundled examples and the model's vocabulary is scored. That is kept.")
-        return None
-    job = running[1]
-    if job.active:
-        st.fragment(_watch, run_every=TICK)(job)
-        return None
-    state.pop("inside_job")
-    if job.state == "failed":
-        if job.stopping.is_set():
-            st.info("Stopped.", icon=":material/stop_circle:")
-        else:
-            st.error(literal(job.error or "It failed."), icon=":material/error:")
-        st.button("Try again", icon=":material/refresh:")
-        return None
-    while len(kept) >= KEPT:
-        kept.pop(next(iter(kept)))
-    kept[key] = job.result
-    return job.result
+def _begin(record: Comparison, readers: tuple[Variant, ...]) -> Task | None:
+    """The work, once it is asked for."""
+    labels = ", ".join(variant.label for variant in readers)
+    st.markdown(literal(f"Looks at the neurons of {labels}: which of them write toxic words, and what training did to them."))
+    asked = st.button("Look inside", type="primary", icon=":material/neurology:", key="look_inside")
+    st.caption("The first time, a probe is fitted on 500 bundled examples and the model's vocabulary is scored. That is kept.")
 
-
-def _task(record: Comparison, readers: tuple[Variant, ...]) -> Any:
     def task(pool: Any, on_phase: Any, stop: Any) -> Any:
         from detox_core.explain.insight import insight
 
         return insight(record.prompt, readers, pool.get(readers[0]), on_phase, stop)
 
-    return task
-
-
-def _watch(job: Job) -> None:
-    job.watch()
-    place = service().position(job)
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(literal(f"You are number {place + 1} in line." if place else f"{job.phase[:1].upper()}{job.phase[1:]} ..."))
-        if st.button("Stop", key="stop_inside", icon=":material/stop:"):
-            service().stop(job)
-    if not job.active:
-        st.rerun(scope="app")
+    return task if asked else None
 
 
 def _show(found: Any) -> None:

@@ -8,14 +8,13 @@ import streamlit as st
 
 from detox_core.figures.tradeoff import tradeoff_chart
 from detox_core.interventions.registry import FITS, METHODS, Card
-from detox_core.service import Job
+from detox_core.service import Task
 from detox_core.types import Comparison, Variant
 from pages.answers import theme
-from pages.engine import service
+from pages.asking import ask
 from pages.text import literal
 
 state = st.session_state
-TICK = 0.2
 KEPT = 6  # curves remembered for a visitor
 NONE = "none"
 COLUMNS = {
@@ -31,7 +30,7 @@ def show_what_if(record: Comparison) -> None:
     """Choose a method, try it, move its strength."""
     variant, methods = _choose(record)
     key = (record.id, variant.id, methods, bool(state.get("research")))
-    found = _found(record, variant, key)
+    found = ask("what_ifs", key, lambda: _begin(record, variant, methods), KEPT)
     if found:
         _show(record, found, methods)
 
@@ -71,43 +70,13 @@ def _explain(card: Card) -> None:
     st.caption(f"{card.about} ({card.source}.) Strength 0 is the plain model; 1: {card.unit}. **Keep in mind:** {card.misses}")
 
 
-def _found(record: Comparison, variant: Variant, key: tuple) -> list[Any] | None:
-    """The curve, if it is there; otherwise a button, or the progress of what is being done."""
-    kept: dict[tuple, list[Any]] = state.setdefault("what_ifs", {})
-    if key in kept:
-        return kept[key]
-    running: tuple[tuple, Job] | None = state.get("what_if_job")
-    if running is None or running[0] != key:
-        if running:
-            service().stop(running[1])
-            state.pop("what_if_job")
-        card = METHODS[key[2][0][0]]
-        if st.button("Try it", type="primary", icon=":material/science:", key="what_if_try"):
-            state.what_if_job = (key, service().run(_task(record, variant, key)))
-            st.rerun()
-        if card.fit:
-            st.caption(f"The first time it learns {FITS[card.fit].what}. That is kept.")
-        return None
-    job = running[1]
-    if job.active:
-        st.fragment(_watch, run_every=TICK)(job)
-        return None
-    state.pop("what_if_job")
-    if job.state == "failed":
-        if job.stopping.is_set():
-            st.info("Stopped.", icon=":material/stop_circle:")
-        else:
-            st.error(literal(job.error or "It failed."), icon=":material/error:")
-        st.button("Try again", icon=":material/refresh:")
-        return None
-    while len(kept) >= KEPT:
-        kept.pop(next(iter(kept)))
-    kept[key] = job.result
-    return kept[key]
-
-
-def _task(record: Comparison, variant: Variant, key: tuple) -> Any:
-    _, _, ((method,), *others), research = key
+def _begin(record: Comparison, variant: Variant, methods: tuple) -> Task | None:
+    """The work, once it is asked for."""
+    (method,), *others = methods
+    card, research = METHODS[method], bool(state.get("research"))
+    tried = st.button("Try it", type="primary", icon=":material/science:", key="what_if_try")
+    if card.fit:
+        st.caption(f"The first time it learns {FITS[card.fit].what}. That is kept.")
 
     def task(pool: Any, on_phase: Any, stop: Any) -> Any:
         from detox_core.measure.tradeoff import strengths, tradeoff
@@ -116,18 +85,7 @@ def _task(record: Comparison, variant: Variant, key: tuple) -> Any:
         asked = [(method, strengths(method, research=research)), *((name, [strength]) for name, strength in others)]
         return tradeoff(record, variant, asked, get_scorer(record.scorer), pool, on_phase, stop, research=research)
 
-    return task
-
-
-def _watch(job: Job) -> None:
-    job.watch()
-    place = service().position(job)
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(literal(f"You are number {place + 1} in line." if place else f"{job.phase[:1].upper()}{job.phase[1:]} ..."))
-        if st.button("Stop", key="stop_what_if", icon=":material/stop:"):
-            service().stop(job)
-    if not job.active:
-        st.rerun(scope="app")
+    return task if tried else None
 
 
 def _show(record: Comparison, points: list[Any], methods: tuple) -> None:

@@ -64,9 +64,9 @@ def insight(
     stop = stop or threading.Event()
     of = next((variant for variant in variants if variant.id in UNTUNED), variants[0])
     of = replace(of, interventions=())
-    told = lambda what, done, count: on_phase(f"learning {what}: {done} of {count}")  # noqa: E731
+    told = lambda what, done, count: on_phase(f"learning {what}: step {done} of {count}")  # noqa: E731
     probe, neurons = (fit(base, of, name, told, stop) for name in ("probe", "neurons"))
-    ids = toxic_tokens(base, get_scorer(), tell=lambda done, count: on_phase(f"scoring words: {done} of {count}"), stop=stop)
+    ids = toxic_tokens(base, get_scorer(), tell=lambda done, count: on_phase(f"scoring the vocabulary: word {done} of {count}"), stop=stop)
     vectors = toxic_vectors(Subject(base, of), probe, VECTORS)
     texts = [one.text for one in get_dataset("demo") if one.toxic][:PROMPTS]
     lens, activity = [], []

@@ -86,7 +86,7 @@ def tradeoff(
     fixed = tuple((name, given[0]) for name, given in others)
     wanted = [_with(variant, ((method, strength), *fixed), research) for strength in values]
     for one in wanted:
-        fit_missing(base, one, lambda what, done, count: on_phase(f"learning {what}: {done} of {count}"), stop)
+        fit_missing(base, one, lambda what, done, count: on_phase(f"learning {what}: step {done} of {count}"), stop)
     text = replace(record.decoding, samples=1, temperature=0.0)
     plain = generate(base, record.prompt, [variant], text, stop=stop)[0]
     known = read_as(base, variant, record.prompt, plain.tokens) if plain.tokens else None

@@ -126,7 +126,7 @@ def test_matrix_stays_readable(prompt, answer):
 def finished(app):
     """Look until the engine has explained."""
     deadline = time.monotonic() + 120
-    while "why_job" in app.session_state and time.monotonic() < deadline:
+    while "explanations_job" in app.session_state and time.monotonic() < deadline:
         time.sleep(0.2)
         app.run()
     return app.run()
