@@ -28,7 +28,7 @@ class Card:
         low: below 0 = strengths that make the model more toxic; they need the research switch.
         apply: `module:function` called with (subject, artifact, strength), a context manager that yields a Patch.
         fit: key of `FITS` of what it has to learn first; None = nothing.
-        cost: forward passes per token, as the literature counts them.
+        cost: forward passes per token of a reply at the usual strength, as the literature counts them (CMD's chain is as long again).
         research: makes a model more toxic at any strength.
         picks_by: the scorer that picks among replies and so must not judge them.
         misses: what to keep in mind.
@@ -345,6 +345,7 @@ _CARDS: tuple[Card, ...] = (
         high=16.0,
         default=4.0,
         step=1.0,
+        cost=4.0,
         picks_by="second",
         misses="At temperature 0 all replies are the same. The second scorer picks, so it cannot judge these replies.",
     ),
@@ -356,6 +357,7 @@ _CARDS: tuple[Card, ...] = (
         "after Tang et al. 2024 (CMD)",
         "a prompt is cleaned until the local scorer gives it at most 0.33; at strength s, 1 - 0.67 s",
         f"{HERE}.cmd:apply",
+        cost=2.0,
         misses="It answers a text that nobody wrote. A prompt stays as it is where no word is toxic, however hostile it is.",
     ),
 )
