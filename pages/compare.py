@@ -15,6 +15,7 @@ from detox_core.store import recorded
 from detox_core.types import Comparison, Decoding
 from pages.answers import progress, show_answers
 from pages.engine import service, store
+from pages.measuring import TYPED
 from pages.samples import headline
 from pages.text import literal
 from pages.whatif import with_what_if
@@ -143,7 +144,8 @@ def settings() -> None:
         known = list_variants()
         labels = {name: variant.label for name, variant in known.items()}
         offered = [*known, *(name for name in state.columns if name not in known)]
-        st.multiselect("Columns", offered, key="columns", format_func=lambda name: labels.get(name, name), **keep)
+        said = {"accept_new_options": True, "help": TYPED, **keep}
+        st.multiselect("Columns", offered, key="columns", format_func=lambda name: labels.get(name, name), **said)
         st.caption("A column with another base model is loaded as a second model and answers after the others.")
         st.selectbox("Scorer", list(PRESETS), key="scorer", format_func=scorer_label, accept_new_options=True, **keep)
         st.caption("Or type the Hub id or folder of any classifier. Scores of different scorers are not comparable.")

@@ -20,6 +20,7 @@ state = st.session_state
 KEEP: dict[str, Any] = {"persist_state": "session"}
 TICK = 1.0  # seconds between looks at a working run
 SHOWN = 5  # ended runs
+TYPED = "Pick, or type: a folder, a Hub id, or MODEL+METHOD:STRENGTH for an intervention, such as it+aura:0.8."
 
 
 def show_measuring(dataset: str, prompts: int) -> None:
@@ -28,7 +29,16 @@ def show_measuring(dataset: str, prompts: int) -> None:
     limit = f"m-limit-{dataset}"
     with st.container(horizontal=True, vertical_alignment="bottom"):
         wide: dict[str, Any] = {"width": 330, **KEEP}
-        st.multiselect("Models", list(known), list(DEFAULT), key="m-variants", format_func=lambda name: known[name].label, **wide)
+        st.multiselect(
+            "Models",
+            list(known),
+            list(DEFAULT),
+            key="m-variants",
+            format_func=lambda name: known[name].label if name in known else name,
+            accept_new_options=True,
+            help=TYPED,
+            **wide,
+        )
         st.multiselect("Scorers", list(PRESETS), ["local"], key="m-scorers", format_func=lambda name: PRESETS[name].label, **wide)
         st.segmented_control("Replies per prompt", (1, 5, 25), key="m-samples", default=5, required=True, **KEEP)
         st.number_input("Prompts", 1, max(1, prompts), max(1, prompts), key=limit, width=120, help="The first so many.")

@@ -9,7 +9,7 @@ from typing import Literal, cast
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
-from detox_core.errors import BadInput, ModelError
+from detox_core.errors import BadInput
 from detox_core.explain.attribution import Method, Reading, Target, attribute
 from detox_core.explain.likelihood import likeliest_others
 from detox_core.explain.measures import (
@@ -23,7 +23,7 @@ from detox_core.explain.measures import (
 )
 from detox_core.explain.methods import METHODS
 from detox_core.explain.others import by_method
-from detox_core.interventions.applying import applied
+from detox_core.interventions.applying import applied_inside
 from detox_core.models.loading import LoadedBase
 from detox_core.types import Generation, Variant
 
@@ -116,9 +116,7 @@ def explain(
     """
     if method not in METHODS:
         raise BadInput(f"There is no method {method!r}. Use {', '.join(METHODS)}.")
-    with applied(base, variant) as patch:
-        if patch.steer:
-            raise ModelError(f"{variant.label} changes probabilities after the model has read, which no gradient of the model can explain.")
+    with applied_inside(base, variant) as patch:
         read_prompt = patch.rewrite(prompt) if patch.rewrite else prompt
         rendered = base.render(read_prompt, variant.template)
         ids = base.tokenizer(rendered, add_special_tokens=False)["input_ids"]

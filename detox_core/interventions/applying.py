@@ -111,6 +111,19 @@ def applied(base: LoadedBase, variant: Variant) -> Iterator[Patch]:
         yield patch
 
 
+@contextmanager
+def applied_inside(base: LoadedBase, variant: Variant) -> Iterator[Patch]:
+    """`applied` for whoever reads the model itself, as attribution and perplexity do.
+
+    Raises:
+        ModelError: an intervention that changes probabilities after the model has read; or see `applied`.
+    """
+    with applied(base, variant) as patch:
+        if patch.steer:
+            raise ModelError(f"{variant.label} changes probabilities after the model has read; this looks at the model alone.")
+        yield patch
+
+
 def _cards(variant: Variant) -> list[Card]:
     """What is really applied, in order."""
     cards = [METHODS[name] for name, strength in variant.interventions if strength != 0]

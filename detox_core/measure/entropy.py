@@ -15,6 +15,7 @@ import numpy as np
 from detox_core.compare import Pool, toxic_spans
 from detox_core.errors import BadInput
 from detox_core.explain.explanation import explain
+from detox_core.interventions.applying import applied_inside, fit_missing
 from detox_core.measure.events import around_events, first_tokens
 from detox_core.measure.meter import measure
 from detox_core.score import Scorer
@@ -48,11 +49,16 @@ def explain_many(
 
     Raises:
         BadInput: the file was made with other settings.
+        ModelError: an intervention that works after the model, which attribution does not see.
     """
     judge = {"scorer": scorer.id, "revision": scorer.revision}
     settings = {"version": VERSION, "variants": [variant.id for variant in variants], "seed": seed, **judge}
     rows = _resume(path, settings)
     done, pool = {row["id"] for row in rows}, Pool()
+    for variant in variants:
+        fit_missing(pool.get(variant), variant)
+        with applied_inside(pool.get(variant), variant):
+            pass  # what cannot be explained is refused before the first answer
     with path.open("a", encoding="utf-8") as file:
         for number, prompt in enumerate(prompts, start=1):
             if prompt.id not in done:

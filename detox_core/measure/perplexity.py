@@ -9,6 +9,7 @@ import torch
 
 from detox_core.compare import Pool
 from detox_core.errors import BadInput
+from detox_core.interventions.applying import applied_inside, fit_missing
 from detox_core.models.mixing import mixed
 from detox_core.types import Variant
 
@@ -49,7 +50,7 @@ def perplexity(text: str, variants: Sequence[Variant], pool: Pool, length: int =
         length: tokens of a window; at most the model's context.
 
     Raises:
-        BadInput: fewer than two tokens. ModelError: a variant cannot be loaded.
+        BadInput: fewer than two tokens. ModelError: a variant cannot be loaded, or see `applied_inside`.
     """
     found = []
     for variant in variants:
@@ -62,7 +63,8 @@ def perplexity(text: str, variants: Sequence[Variant], pool: Pool, length: int =
         windows = [ids[at : at + width] for at in range(0, len(ids), width)]
         windows = [window for window in windows if len(window) > 1]
         total = 0.0
-        with mixed(base.model, [adapter]):
+        fit_missing(base, variant)
+        with applied_inside(base, variant), mixed(base.model, [adapter]):
             for window in windows:
                 tokens = torch.tensor([window], device=base.model.device)
                 logs = base.model(tokens, use_cache=False).logits[0, :-1].float().log_softmax(-1)

@@ -45,6 +45,10 @@ def train(spec: TrainSpec, variant: Variant, folder: Path, tell: OnStep, stop: t
     Raises:
         BadInput, ModelError, ScorerError: the spec cannot be run.
     """
+    if variant.interventions:
+        raise BadInput(
+            f"{variant.label} cannot be trained: an intervention changes it only while it writes. Train {variant.id.partition('+')[0]}."
+        )
     set_seed(spec.seed)
     tell("loading the model", 0, spec.steps)
     base = load_base(*variant.base_key)

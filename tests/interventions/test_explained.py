@@ -1,17 +1,25 @@
 """Interventions in the views that look into a model."""
 
+import threading
+
 import numpy as np
 import pytest
 import torch
 
-from detox_core.errors import ModelError
+from detox_core.compare import Pool
+from detox_core.errors import BadInput, ModelError
 from detox_core.explain.explanation import explain
 from detox_core.explain.likelihood import logs_of
 from detox_core.generate import generate, read_as
 from detox_core.interventions import registry
 from detox_core.interventions.applying import applied, fit_missing
+from detox_core.measure.entropy import explain_many
+from detox_core.measure.perplexity import perplexity
 from detox_core.models.variants import changed
-from detox_core.types import Decoding
+from detox_core.train.run import train
+from detox_core.train.spec import TrainSpec
+from detox_core.types import Decoding, Prompt
+from tests.conftest import FakeScorer
 
 PROMPT = "They are bad."
 GREEDY = Decoding(temperature=0, max_new_tokens=6)
@@ -64,3 +72,27 @@ def test_what_works_after_the_model_is_not_attributed_to_it(name, gpt2, few_exam
     reply = generate(base, PROMPT, [it], GREEDY)[0]
     with pytest.raises(ModelError, match="after the model has read"):
         explain(base, on, PROMPT, reply)
+
+
+def test_perplexity_of_a_text_is_that_of_the_changed_model(gpt2, few_examples):
+    it, _, _ = gpt2
+    pool, text = Pool(), "They are all bad people, and I like them."
+    plain, changed_ = (one.value for one in perplexity(text, [it, changed(it, (("aura", 1.0),))], pool))
+    assert plain != changed_
+    with pytest.raises(ModelError, match="looks at the model alone"):
+        perplexity(text, [changed(it, (("guidance", 1.0),))], pool)
+
+
+def test_answers_in_bulk_are_explained_with_the_intervention(gpt2, few_examples, tmp_path):
+    it, _, _ = gpt2
+    on, prompts = changed(it, (("aura", 1.0),)), [Prompt("p1", PROMPT), Prompt("p2", "Hi")]
+    rows = explain_many(prompts, [it, on], FakeScorer(), tmp_path / "lines.jsonl")
+    assert [row["variant"] for row in rows] == ["it", "it+aura:1"] * 2
+    with pytest.raises(ModelError, match="looks at the model alone"):
+        explain_many(prompts, [changed(it, (("guidance", 1.0),))], FakeScorer(), tmp_path / "other.jsonl")
+
+
+def test_a_variant_with_an_intervention_is_no_base_for_training(gpt2, tmp_path):
+    it, _, _ = gpt2
+    with pytest.raises(BadInput, match="cannot be trained"):
+        train(TrainSpec("x", "sft"), changed(it, (("guidance", 1.0),)), tmp_path, lambda *_: None, threading.Event())
