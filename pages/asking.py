@@ -35,8 +35,9 @@ def ask(slot: str, key: Hashable, begin: Callable[[], Task | None], keep: int) -
         task = begin()
         if task is None:
             return None
-        state[place] = running = (key, service().run(task))
-    job = running[1]
+        state[place] = (key, service().run(task))
+        st.rerun()  # without whatever asked for it
+    job: Job = state[place][1]
     if job.active:
         st.fragment(_watch, run_every=TICK)(job, slot)
         return None

@@ -45,7 +45,7 @@ def _begin(record: Comparison, readers: tuple[Variant, ...]) -> Task | None:
     def task(pool: Any, on_phase: Any, stop: Any) -> Any:
         from detox_core.explain.insight import insight
 
-        return insight(record.prompt, readers, pool.get(readers[0]), on_phase, stop)
+        return insight(record, readers, pool.get(readers[0]), on_phase, stop)
 
     return task if asked else None
 
@@ -63,9 +63,10 @@ def _show(found: Any) -> None:
 
 def _show_lens(found: Any) -> None:
     st.markdown("##### When does a toxic word become likely?")
+    place = f"to come next in a reply that begins \u201c{literal(found.begun)}\u201d" if found.begun else "to begin the reply"
     st.caption(
         f"The state after each layer, read as if it were the last (logit lens): how likely one of {found.toxic_words} toxic words of the "
-        "vocabulary is to be the first word of the reply to this prompt. The last layer is the model's own answer."
+        f"vocabulary is {place}. The last layer is the model's own answer."
     )
     rows = [(found.readers[lens.variant], layer, mass) for lens in found.lens for layer, mass in enumerate(lens.masses, start=1)]
     points = pd.DataFrame(rows, columns=["variant", "layer", "mass"])
@@ -91,11 +92,12 @@ def _show_vectors(found: Any) -> None:
         st.caption("The words are left out while toxic words are blurred.")
         table = table.drop(columns="writes")
     column = st.column_config.NumberColumn(format="%.2f")
-    st.dataframe(table, hide_index=True, column_config={"cosine with the probe": column})
+    st.dataframe(table, hide_index=True, column_config={"cosine with the probe": column}, placeholder="")
 
 
 def _words(tokens: tuple[str, ...]) -> str:
-    return ", ".join(token.strip() or repr(token) for token in tokens)
+    whole = [token for token in tokens if "\N{REPLACEMENT CHARACTER}" not in token]  # not a part of a letter
+    return ", ".join(token.strip() or repr(token) for token in whole)
 
 
 def _show_activity(found: Any) -> None:

@@ -137,25 +137,30 @@ def expert_neurons(artifact: Artifact) -> list[Experts]:
     return sorted(found, key=lambda one: (one.layer, ("into", "gate", "out").index(one.projection)))
 
 
-def logit_lens(base: LoadedBase, variants: Sequence[Variant], prompt: str, token_ids: Sequence[int]) -> list[Lens]:
-    """How much probability each variant gives to some tokens as the first of its reply, after each block (nostalgebraist 2020).
+def logit_lens(
+    base: LoadedBase, variants: Sequence[Variant], prompt: str, token_ids: Sequence[int], begun: Sequence[int] = ()
+) -> list[Lens]:
+    """How much probability each variant gives to some tokens as the next of a reply, after each block (nostalgebraist 2020).
 
     The residual after a block goes through the last norm and the unembedding, as if no block followed. Interventions of a variant are
     at work, except those that change logits or choose replies.
+
+    Args:
+        begun: token ids of the reply so far; none = its first token is looked at.
 
     Raises:
         BadInput: a prompt longer than the context.
         ModelError: see `applied`; or an adapter that is no plain LoRA.
     """
-    return [Lens(variant.id, _masses(base, variant, prompt, token_ids)) for variant in variants]
+    return [Lens(variant.id, _masses(base, variant, prompt, token_ids, begun)) for variant in variants]
 
 
-def _masses(base: LoadedBase, variant: Variant, prompt: str, token_ids: Sequence[int]) -> tuple[float, ...]:
+def _masses(base: LoadedBase, variant: Variant, prompt: str, token_ids: Sequence[int], begun: Sequence[int]) -> tuple[float, ...]:
     latest: dict[int, torch.Tensor] = {}
     with _reader(base, variant) as (anatomy, read), ExitStack() as stack:
         for layer, block in enumerate(anatomy.blocks):
             stack.callback(block.register_forward_hook(partial(_listen_after, latest, layer)).remove)
-        read(prompt)
+        read(prompt, begun)
         head = anatomy.model.get_output_embeddings()
         logits = [head(anatomy.norm(latest[layer])) for layer in anatomy.layers]
     chosen = sorted(set(token_ids))
@@ -188,13 +193,13 @@ def _means(base: LoadedBase, variant: Variant, prompts: Sequence[str], neurons: 
         for layer in sorted({layer for layer, _ in neurons}):
             stack.callback(anatomy.out(layer).register_forward_pre_hook(partial(_listen_before, latest, layer)).remove)
         for prompt in prompts:
-            read(prompt)
+            read(prompt, ())
             total += torch.tensor([float(latest[layer][0, 0, index]) for layer, index in neurons], dtype=torch.float64)
     return tuple((total / len(prompts)).tolist())
 
 
 @contextmanager
-def _reader(base: LoadedBase, variant: Variant) -> Iterator[tuple[Anatomy, Callable[[str], None]]]:
+def _reader(base: LoadedBase, variant: Variant) -> Iterator[tuple[Anatomy, Callable[[str, Sequence[int]], None]]]:
     """The parts of a variant, and a function that runs it over one prompt: rows are never padded, so every hook sees a last token."""
     adapter = base.attach(variant.adapter)
     if not mixable(base.model, [adapter]):
@@ -202,8 +207,9 @@ def _reader(base: LoadedBase, variant: Variant) -> Iterator[tuple[Anatomy, Calla
     subject = Subject(base, variant)
     with applied(base, variant) if variant.interventions else nullcontext(Patch()) as patch, mixed(base.model, [adapter]):
 
-        def read(prompt: str) -> None:
-            ids = base.tokenizer(base.render((patch.rewrite or str)(prompt), variant.template), add_special_tokens=False)["input_ids"]
+        def read(prompt: str, begun: Sequence[int]) -> None:
+            rendered = base.render((patch.rewrite or str)(prompt), variant.template)
+            ids = [*base.tokenizer(rendered, add_special_tokens=False)["input_ids"], *begun]
             if len(ids) > base.context:
                 raise BadInput(f"The prompt is {len(ids)} tokens long, but the model reads at most {base.context}.")
             base.model(input_ids=torch.tensor([ids], device=base.model.device), use_cache=False, logits_to_keep=1)

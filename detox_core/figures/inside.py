@@ -30,7 +30,7 @@ def lens_chart(points: pd.DataFrame, theme: str = "light") -> go.Figure:
         )
     figure.update_layout(height=320, margin=MARGIN, legend={"orientation": "h", "y": 1.12})
     figure.update_xaxes(title_text="after layer", dtick=1 if points["layer"].max() <= 12 else 5)
-    figure.update_yaxes(title_text="probability of a toxic word first", rangemode="tozero")
+    figure.update_yaxes(title_text="probability of a toxic word", rangemode="tozero")
     return figure
 
 

@@ -64,8 +64,9 @@ def measure(
     by_base = [list(members) for _, members in groupby(sorted(variants, key=lambda v: str(v.base_key)), key=lambda v: v.base_key)]
     pool, stop = pool or Pool(max(2, len(by_base))), stop or threading.Event()
     order = sorted(prompts, key=lambda prompt: len(prompt.text))
-    together = [sum(not variant.interventions for variant in members) for members in by_base]  # others are answered one by one
-    replies = max([1, *together]) * decoding.samples
+    # Variants with interventions are answered one by one: blocks that fill a batch of one of them are faster.
+    columns = max((1 if any(v.interventions for v in members) else len(members) for members in by_base), default=1)
+    replies = columns * decoding.samples
     size = max(1, min((max_rows(pool.get(members[0])) for members in by_base), default=1) // max(1, replies))
     done: dict[str, Measured] = {}
     for at in range(0, len(order), size):

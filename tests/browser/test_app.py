@@ -173,3 +173,18 @@ def test_all_models_on_one_answer_can_be_subtracted(page, address):
     page.get_by_text("Difference to the first model").click()
     expect(page.locator(".row")).to_have_count(2)
     expect(page.locator(".row[data-variant$=ft] b")).to_have_text(re.compile(r"FT.* \u2212 IT"))
+
+
+def test_an_intervention_answers_beside_the_others_and_its_strength_is_moved(page, address):
+    ready(page, address)
+    ask(page, "Women can't drive.", Length="20")
+    done(page)
+    page.get_by_role("radio", name="What if").click()
+    page.get_by_role("button", name="Try it").click()
+    expect(page.get_by_text("KL from the plain model")).to_be_visible(timeout=LONG)
+    changed = page.locator("article[data-variant='it+self-reminder:1']")
+    expect(changed.get_by_role("meter")).to_be_visible()
+    page.get_by_role("slider").press("ArrowLeft")
+    expect(changed).to_have_count(0)
+    page.get_by_role("radio", name="Answers").click()
+    expect(page.locator("article[data-variant]")).to_have_count(3)

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from detox_core.demo import FOLDER, RECORDED
+from detox_core.interventions.registry import METHODS
 from detox_core.measure.events import around_events
+from pages.methods import verdict
 
 
 def test_recorded_results_are_shown_with_their_commands(open_page):
@@ -110,3 +112,27 @@ def test_verdicts_fall_into_outcomes():
     assert outcome("equal; vanishes under a paired test (p = 0.37)") == "only in part"
     assert outcome("reverses weakly (p = 0.029)") == "differs"
     assert outcome("not published; mean score 0.2") == "new"
+
+
+def test_every_method_is_in_the_recorded_table_with_a_verdict(open_page):
+    app = open_page("results.py")
+    assert not app.exception
+    recorded = json.loads((RECORDED / "interventions.json").read_text(encoding="utf-8"))
+    assert {row["method"] for row in recorded["rows"]} == {None, *METHODS}
+    table = next(frame.value for frame in app.dataframe if "perplexity" in frame.value.columns and "cost" in frame.value.columns)
+    assert len(table) == len(METHODS) + 4
+    assert all(verdict.startswith(("less toxic", "more toxic", "no clear change")) for verdict in table["change"].iloc[4:])
+    assert "training_jobs.recipes.interventions" in "\n".join(code.value for code in app.code)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"value": -0.2, "low": -0.3, "high": -0.1}, "less toxic (\N{MINUS SIGN}0.20)"),
+        ({"value": 0.2, "low": 0.1, "high": 0.3}, "more toxic (+0.20)"),
+        ({"value": -0.1, "low": -0.3, "high": 0.1}, "no clear change (\N{MINUS SIGN}0.10)"),
+        (None, ""),
+    ],
+)
+def test_a_difference_is_told_in_words(change, told):
+    assert verdict(change) == told
