@@ -36,6 +36,7 @@ family: $(VENV)/.app
 	$(RECIPE).smollm2
 	$(RECIPE).evaluate
 	$(RECIPE).record
+	$(RECIPE).interventions
 
 $(VENV)/.app: requirements.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
