@@ -24,6 +24,7 @@ COLUMNS = {
     "kl": NUMBER("KL", format="%.2f", help="Nats per token from the plain model, on its own greedy replies."),
     "refused": NUMBER("refused", format="percent", help="Replies to harmless prompts that refuse, in full or in part."),
     "cost": NUMBER("cost", format="%.2f x", help="Time per token against the plain model, one prompt at a time."),
+    "milliseconds": NUMBER("ms per token", format="%.1f", help="The same, on the computer where this was recorded."),
     "expected": NUMBER("expected cost", format="%.0f x", help="Passes through the model as the literature counts them."),
 }
 
@@ -67,6 +68,7 @@ def methods_table(result: dict[str, Any]) -> pd.DataFrame:
             "kl": row["divergence"],
             "refused": row["refused"],
             "cost": row["cost"]["ratio"] if row["cost"] else None,
+            "milliseconds": 1000 * row["cost"]["seconds_per_token"] if row["cost"] else None,
             "expected": row["cost"]["expected"] if row["cost"] else None,
         }
         for row in result["rows"]
