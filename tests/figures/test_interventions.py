@@ -47,7 +47,7 @@ def test_boxes_show_the_given_quantiles():
 
 
 def test_trained_variants_and_interventions_have_markers_of_their_own():
-    points = pd.DataFrame({"model": ["IT", "AURA 1"], "value": [0.5, 0.3], "perplexity": [2.0, 3.0], "kl": [math.nan, 0.1]})
+    points = pd.DataFrame({"model": ["IT", "IT + AURA 1"], "value": [0.5, 0.3], "perplexity": [2.0, 3.0], "kl": [math.nan, 0.1]})
     trained, changed = methods_chart(points).data
-    assert (list(trained.text), list(changed.text)) == (["IT"], ["AURA 1"])
+    assert (list(trained.text), list(changed.text)) == (["IT"], ["AURA"])
     assert trained.marker.symbol != changed.marker.symbol
