@@ -106,7 +106,8 @@ def _show(record: Comparison, points: list[Any], methods: tuple) -> None:
         st.metric("KL from the plain model", _number(point.divergence), help="In nats per token, on the plain model's greedy reply.")
         st.metric("ms per token", f"{point.seconds * 1000:.0f}")
     if point.replies[0].read:
-        st.info(literal(f"The model read: {point.replies[0].read}"), icon=":material/edit_note:")
+        chain = "Toxic words of the prompt were found, masked and rewritten. " if "cmd" in dict(point.variant.interventions) else ""
+        st.info(literal(f"{chain}The model read: {point.replies[0].read}"), icon=":material/edit_note:")
     frame = _frame(points)
     st.plotly_chart(
         tradeoff_chart(frame, theme(), strength),

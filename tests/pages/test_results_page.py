@@ -52,6 +52,10 @@ def record_events(monkeypatch, tmp_path):
     return record
 
 
+def event_table(app):
+    return next(frame.value for frame in app.dataframe if "offset" in frame.value.columns)
+
+
 def answers(variant: str, size: float, count: int = 24) -> list[dict]:
     """An answer of twelve words each, with one value that differs, at the toxic word."""
     places = [number % 12 for number in range(count)]
@@ -70,7 +74,7 @@ def test_what_happens_around_toxic_words_is_told_drawn_and_tabled(open_page, rec
     assert "in IT (" in told
     assert "lower at the word itself" in told
     assert told.endswith("there are too few toxic words of FT (5).")
-    table = app.dataframe[-2].value
+    table = event_table(app)
     assert list(table["variant"].unique()) == ["it", "rl"]
     assert len(table) == len(events["points"])
     for series in ("entropy", "dependence"):
