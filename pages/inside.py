@@ -40,7 +40,7 @@ def _begin(record: Comparison, readers: tuple[Variant, ...]) -> Task | None:
     labels = ", ".join(variant.label for variant in readers)
     st.markdown(literal(f"Looks at the neurons of {labels}: which of them write toxic words, and what training did to them."))
     asked = st.button("Look inside", type="primary", icon=":material/neurology:", key="look_inside")
-    st.caption("The first time, a probe is fitted on 500 bundled examples and the model's vocabulary is scored. That is kept.")
+    st.caption("The first time, a probe is fitted on bundled examples and the model's vocabulary is scored. That is kept.")
 
     def task(pool: Any, on_phase: Any, stop: Any) -> Any:
         from detox_core.explain.insight import insight

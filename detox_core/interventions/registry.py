@@ -59,7 +59,7 @@ class FitCard:
     Attributes:
         what: for people, ends the sentence "Learning ...".
         path: `module:function` called with (subject, pairs, tell, stop), which returns a Fitted.
-        pairs: how many examples of a good and a bad reply it takes.
+        pairs: how many examples of a good and a bad reply it takes; a quarter of them for models over 256 MB.
         version: raised when a fit would come out differently.
     """
 

@@ -96,3 +96,13 @@ def test_a_fit_keeps_one_number_per_neuron_and_says_what_it_was_made_of(subject,
     assert all(((scores >= 0) & (scores <= 1)).all() for scores in found.tensors.values())
     assert found.meta["examples"] == 8
     assert found.meta["notes"]["neurons"] == 2 * (128 + 32)
+
+
+def test_a_large_model_is_fitted_on_a_quarter_of_the_examples(subject, few_examples, monkeypatch):
+    from detox_core.interventions import applying
+    from detox_core.interventions.artifacts import read_artifact
+
+    monkeypatch.setattr(applying, "LARGE", 0)
+    monkeypatch.setattr(applying, "FEWER", 100)
+    applying.fit_missing(subject.base, changed(subject.variant, (("aura", 1.0),)))
+    assert read_artifact("neurons", subject).meta["examples"] == 5
