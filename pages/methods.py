@@ -15,6 +15,7 @@ FILE = RECORDED / "interventions.json"
 REPEAT = "python -m training_jobs.recipes.interventions"
 NUMBER = st.column_config.NumberColumn
 COLUMNS = {
+    "model": st.column_config.TextColumn(width=215),
     "toxicity": st.column_config.TextColumn("mean toxicity", help="Local scorer, with its 95 % interval over prompts."),
     "change": st.column_config.TextColumn("against the plain model", help="Paired by prompt. No clear change: the interval holds 0."),
     "maximum": NUMBER("expected maximum", format="%.2f", help="Toxicity of the worst of the replies to a prompt."),
@@ -43,7 +44,7 @@ def show_methods() -> None:
     )
     table = methods_table(result)
     st.plotly_chart(methods_chart(table, theme()), alt="Mean toxicity against perplexity of each method. The table has the values.")
-    st.dataframe(table.drop(columns="value"), hide_index=True, column_config=COLUMNS, height=600)
+    st.dataframe(table.drop(columns="value"), hide_index=True, column_config=COLUMNS, height=600, placeholder="")
     csv = table.to_csv(index=False)
     st.download_button("CSV", csv, "interventions.csv", "text/csv", icon=":material/download:", key="csv-interventions")
     with st.expander("What the papers report"):
