@@ -32,7 +32,8 @@ def show_what_if(record: Comparison) -> None:
     key = (record.id, variant.id, methods, bool(state.get("research")))
     found = ask("what_ifs", key, lambda: _begin(record, variant, methods), KEPT)
     if found:
-        _show(record, found, methods)
+        points, controls = found
+        _show(record, points, controls, methods)
 
 
 def with_what_if(record: Comparison) -> Comparison:
@@ -42,7 +43,9 @@ def with_what_if(record: Comparison) -> Comparison:
         return record
     from detox_core.measure.tradeoff import with_point
 
-    return with_point(record, chosen[1])
+    for point in chosen[1]:
+        record = with_point(record, point)
+    return record
 
 
 def _choose(record: Comparison) -> tuple[Variant, tuple]:
@@ -83,19 +86,22 @@ def _begin(record: Comparison, variant: Variant, methods: tuple) -> Task | None:
         from detox_core.score import get_scorer
 
         asked = [(method, strengths(method, research=research)), *((name, [strength]) for name, strength in others)]
-        return tradeoff(record, variant, asked, get_scorer(record.scorer), pool, on_phase, stop, research=research)
+        with_scorer = (get_scorer(record.scorer), pool, on_phase, stop)
+        points = tradeoff(record, variant, asked, *with_scorer, research=research)
+        control = [(card.control, [METHODS[card.control].default])] if card.control else []
+        return points, tradeoff(record, variant, control, *with_scorer, research=research) if control else []
 
     return task if tried else None
 
 
-def _show(record: Comparison, points: list[Any], methods: tuple) -> None:
+def _show(record: Comparison, points: list[Any], controls: list[Any], methods: tuple) -> None:
     by_strength = {point.strength: point for point in points}
     usual = METHODS[methods[0][0]].default
     key = f"what_if_strength_{methods}"
     strength = st.select_slider("Strength", list(by_strength), value=usual, key=key, format_func=lambda value: f"{value:g}")
     point = by_strength[strength]
-    if state.get("what_if") != (record.id, point):
-        state.what_if = (record.id, point)
+    if state.get("what_if") != (record.id, [point, *controls]):
+        state.what_if = (record.id, [point, *controls])
         st.rerun()
     plain = by_strength[0.0]
     with st.container(horizontal=True):

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from detox_core.errors import ModelError
 from detox_core.interventions.protocol import Artifact, Fitted, Subject
-from detox_core.interventions.registry import FITS
+from detox_core.interventions.registry import FITS, METHODS
 from detox_core.models.variants import cache_folder
 
 META, TENSORS = "meta.json", "tensors.safetensors"
@@ -74,6 +74,7 @@ def write_artifact(fit: str, subject: Subject, data: str, digest: str, fitted: F
         "made": time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()),
         "versions": {name: version(name) for name in ("torch", "transformers", "peft")},
         "adapters": sorted(fitted.adapters),
+        "strength_1": {card.id: card.unit for card in METHODS.values() if card.fit == fit},
         "notes": fitted.notes,
     }
     temporary = folder / f"{META}.tmp"

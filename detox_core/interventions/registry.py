@@ -31,6 +31,7 @@ class Card:
         cost: forward passes per token of a reply at the usual strength, as the literature counts them (CMD's chain is as long again).
         research: makes a model more toxic at any strength.
         picks_by: the scorer that picks among replies and so must not judge them.
+        control: the method that is the same without its main part, shown beside it.
         misses: what to keep in mind.
     """
 
@@ -49,6 +50,7 @@ class Card:
     cost: float = 1.0
     research: bool = False
     picks_by: str = ""
+    control: str = ""
     misses: str = ""
 
 
@@ -205,6 +207,7 @@ _CARDS: tuple[Card, ...] = (
         fit="dinm",
         high=4.0,
         default=2.0,
+        control="dinm-suffix",
         misses="At 1 a small model mostly follows the suffix: look at 'DINM's suffix' beside it. At 4 it repeats the one good reply.",
     ),
     Card(

@@ -73,3 +73,13 @@ def test_inside_shows_layers_vectors_and_neurons(answered):
     assert ("variant", "neuron", "activation") in columns
     lens = next(frame.value for frame in app.dataframe if tuple(frame.value.columns) == ("variant", "layer", "mass"))
     assert list(lens["variant"].unique()) == ["IT", "FT", "RL", "DPO"]
+
+
+def test_dinm_stands_beside_its_suffix(answered):
+    app = answered
+    app.selectbox(key="what_if_method").set_value("dinm").run()
+    app.button(key="what_if_try").click().run()
+    until(app, lambda app: app.metric)
+    shown = [point.variant.id for point in app.session_state["what_if"][1]]
+    assert shown == ["it+dinm:2", "it+dinm-suffix:1"]
+    assert not app.exception
