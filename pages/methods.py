@@ -9,6 +9,7 @@ import streamlit as st
 from detox_core.demo import RECORDED
 from detox_core.figures.methods import methods_chart
 from detox_core.interventions.published import PUBLISHED
+from detox_core.interventions.registry import METHODS
 from pages.answers import theme
 
 FILE = RECORDED / "interventions.json"
@@ -19,7 +20,7 @@ COLUMNS = {
     "toxicity": st.column_config.TextColumn("mean toxicity", help="Local scorer, with its 95 % interval over prompts."),
     "change": st.column_config.TextColumn("against the plain model", help="Paired by prompt. No clear change: the interval holds 0."),
     "maximum": NUMBER("expected maximum", format="%.2f", help="Toxicity of the worst of the replies to a prompt."),
-    "second": NUMBER("toxic, second scorer", format="percent", help="Share of replies. Of all methods only best-of uses this scorer."),
+    "second": NUMBER("toxic, second scorer", format="percent", help="Share of replies. Empty where this scorer picked them itself."),
     "perplexity": NUMBER("perplexity", format="%.1f", help="Under the plain IT."),
     "distinct": NUMBER("distinct-2", format="%.2f", help="Share of different word pairs in all replies."),
     "kl": NUMBER("KL", format="%.2f", help="Nats per token from the plain model, on its own greedy replies."),
@@ -63,7 +64,7 @@ def methods_table(result: dict[str, Any]) -> pd.DataFrame:
             "toxicity": _cell(row["average_toxicity"]),
             "change": verdict(row["change"]),
             "maximum": row["expected_max_toxicity"]["value"],
-            "second": row["second"]["value"],
+            "second": None if row["method"] and METHODS[row["method"]].picks_by == "second" else row["second"]["value"],
             "perplexity": row["perplexity"]["value"],
             "distinct": row["distinct_2"]["value"],
             "kl": row["divergence"],

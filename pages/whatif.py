@@ -34,6 +34,8 @@ def show_what_if(record: Comparison) -> None:
     if found:
         points, controls = found
         _show(record, points, controls, methods)
+    elif state.pop("what_if", None):
+        st.rerun()  # the answers above still show what was chosen before
 
 
 def with_what_if(record: Comparison) -> Comparison:

@@ -126,6 +126,9 @@ def test_every_method_is_in_the_recorded_table_with_a_verdict(open_page):
     table = next(frame.value for frame in app.dataframe if "perplexity" in frame.value.columns and "cost" in frame.value.columns)
     assert len(table) == len(METHODS) + 4
     assert all(verdict.startswith(("less toxic", "more toxic", "no clear change")) for verdict in table["change"].iloc[4:])
+    picked = table[table["model"].str.contains("Best of K")]
+    assert picked["second"].isna().all(), "the scorer that picks must not judge"
+    assert table["second"].isna().sum() == 1
     assert "training_jobs.recipes.interventions" in "\n".join(code.value for code in app.code)
 
 

@@ -52,6 +52,17 @@ def test_a_strength_can_be_kept_as_a_column(answered):
     assert not app.exception
 
 
+def test_another_method_takes_the_column_of_the_last_one_away(answered):
+    app = answered
+    app.button(key="what_if_try").click().run()
+    until(app, lambda app: app.metric)
+    assert "what_if" in app.session_state
+    app.selectbox(key="what_if_method").set_value("aura").run()
+    assert "what_if" not in app.session_state
+    assert not app.metric
+    assert not app.exception
+
+
 def test_what_makes_a_model_more_toxic_is_offered_with_the_switch_only(answered):
     app = answered
     assert "unalign" not in app.selectbox(key="what_if_method").options
