@@ -12,9 +12,11 @@ from typing import Any, NoReturn
 
 from detox_core.data.commands import add_commands as add_data_commands
 from detox_core.errors import BadInput, DetoxError, ModelError
+from detox_core.export.commands import add_commands as add_export_commands
 from detox_core.interventions.registry import METHODS
 from detox_core.measure.commands import add_commands
 from detox_core.models.variants import default_columns
+from detox_core.stage.commands import add_commands as add_stage_commands
 from detox_core.types import Comparison, Decoding, Generation, Score, bucket, nan_to_none
 from training_jobs.commands import add_commands as add_training_commands
 
@@ -28,8 +30,8 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit status: 0, or 2 with one line of explanation on standard error."""
-    options = _parser().parse_args(arguments)
+    """Run one command; returns the exit status: 0, what the command set, or 2 with one line of explanation on standard error."""
+    options = parser().parse_args(arguments)
     if os.environ.get("HF_HUB_OFFLINE") is None and options.offline:
         os.environ["HF_HUB_OFFLINE"] = "1"
     if options.research:
@@ -43,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("stopped", file=sys.stderr)
         return 130
     print(json.dumps(nan_to_none(result), indent=1, ensure_ascii=False) if options.json else text)
-    return 0
+    return int(options.status)
 
 
 def run_compare(options: argparse.Namespace) -> tuple[dict, str]:
@@ -225,16 +227,17 @@ def run_bench(options: argparse.Namespace) -> tuple[dict, str]:
     return result, "\n".join(f"{key}: {value}" for key, value in result.items())
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="python -m detox_core", description="See what detoxification does to a language model.")
-    commands = parser.add_subparsers(dest="command", required=True, parser_class=_Parser)
+def parser() -> argparse.ArgumentParser:
+    """All commands with their options."""
+    made = _Parser(prog="python -m detox_core", description="See what detoxification does to a language model.")
+    commands = made.add_subparsers(dest="command", required=True, parser_class=_Parser)
 
     def command(name: str, run: Any) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=run.__doc__, description=run.__doc__)
         sub.add_argument("--json", action="store_true", help="one JSON document on standard output")
         sub.add_argument("--offline", action="store_true", help="never ask the network")
         sub.add_argument("--research", action="store_true", help="allow interventions that make a model more toxic")
-        sub.set_defaults(run=run)
+        sub.set_defaults(run=run, status=0)
         return sub
 
     default = Decoding()
@@ -264,7 +267,9 @@ def _parser() -> argparse.ArgumentParser:
     add_data_commands(command)
     add_training_commands(command)
     add_commands(command)
+    add_stage_commands(command)
+    add_export_commands(command)
     sub = command("bench", run_bench)
     sub.add_argument("what", choices=["generate", "attribution", "measure", "train", "interventions"])
     sub.add_argument("--rounds", type=int, default=5)
-    return parser
+    return made

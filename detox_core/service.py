@@ -1,9 +1,9 @@
 """One engine for all visitors of a server: a queue, one worker thread, places in line, stop. Imports no torch itself."""
 
-import queue
 import threading
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -20,12 +20,17 @@ State = Literal["queued", "running", "done", "failed"]
 Task = Callable[["Pool", Callable[[str], None], threading.Event], Any]  # models, tell the phase, stop -> result
 
 
-@dataclass
+@dataclass(eq=False)
 class Job:
-    """A request, or another task, on its way. Written by the worker, read by pages; fields are replaced whole, never changed inside."""
+    """A request, or another task, on its way. Written by the worker, read by pages; fields are replaced whole, never changed inside.
+
+    Attributes:
+        audience: asked for from a phone: the presenter goes first, and nothing of it is remembered.
+    """
 
     request: "Request | None" = None
     task: "Task | None" = None
+    audience: bool = False
     state: State = "queued"
     phase: str = "waiting"
     comparison: Comparison | None = None
@@ -46,39 +51,47 @@ class Job:
 
 
 class Service:
-    """First come, first served. The worker thread starts with the first job or `warm_up`.
+    """First come, first served; the audience after everybody else. The worker thread starts with the first job or `warm_up`.
 
     Args:
-        on_done: called from the worker thread with every finished comparison.
+        on_done: called from the worker thread with every finished comparison that the audience did not ask for.
     """
 
     def __init__(self, on_done: Callable[[Comparison], None] = lambda _: None) -> None:
         self._on_done = on_done
-        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
-        self._line: list[Job] = []
-        self._lock = threading.Lock()
+        self._line: list[Job] = []  # in the order of service; the running one is first
+        self._lock = threading.Condition()
         self._thread: threading.Thread | None = None
         self._pool: Pool | None = None
+        self._took: deque[float] = deque(maxlen=10)  # seconds of the last jobs
         self.ready = False
 
     def warm_up(self) -> None:
         """Import the libraries and load the embedded family and its scorer in the background."""
         self._start()
 
-    def submit(self, request: "Request") -> Job:
-        """Put a request at the end of the line."""
-        return self._queue(Job(request))
+    def submit(self, request: "Request", *, audience: bool = False) -> Job:
+        """Put a request at the end of the line; the presenter's end is before the audience's first."""
+        return self._queue(Job(request, audience=audience))
 
     def run(self, task: "Task") -> Job:
-        """Put anything else that needs the models at the end of the line; what it returns becomes `Job.result`."""
+        """Put anything else that needs the models at the end of the presenter's line; what it returns becomes `Job.result`."""
         return self._queue(Job(task=task))
 
     def _queue(self, job: Job) -> Job:
         with self._lock:
-            self._line.append(job)
+            waiting = (at for at, other in enumerate(self._line) if other.audience and other.state == "queued")
+            self._line.insert(len(self._line) if job.audience else next(waiting, len(self._line)), job)
+            self._lock.notify()
         self._start()
-        self._jobs.put(job)
         return job
+
+    def _next(self) -> Job:
+        """Wait for a job and take it."""
+        with self._lock:
+            self._lock.wait_for(lambda: self._line)
+            self._line[0].state = "running"
+            return self._line[0]
 
     def stop(self, job: Job) -> None:
         """End at the next token and keep the partial text; a waiting job leaves the line at once."""
@@ -94,15 +107,19 @@ class Service:
         with self._lock:
             return self._line.index(job) if job in self._line else 0
 
+    def wait(self, job: Job) -> float | None:
+        """Seconds until this job is begun, if those before it take as long as the last ten did on average; None = nobody knows yet."""
+        with self._lock:
+            return self.position(job) * sum(self._took) / len(self._took) if self._took else None
+
     def memory(self) -> list[dict[str, Any]]:
         """What is loaded: name, MiB, number of adapters, and why this device and dtype."""
         bases = list(self._pool.bases.values()) if self._pool else []
         return [{"model": b.name, "mib": b.bytes / 2**20, "adapters": len(b.adapters), "choice": b.choice} for b in bases]
 
     def free(self) -> None:
-        """Unload all models, after the jobs already in line."""
-        self._start()
-        self._jobs.put(None)
+        """Unload all models, after the presenter's jobs already in line."""
+        self.run(lambda pool, _tell, _stop: pool.clear())
 
     def _start(self) -> None:
         with self._lock:
@@ -133,27 +150,20 @@ class Service:
             traceback.print_exc()
         self.ready = True
         while True:
-            job = self._jobs.get()
-            if job is None:
-                pool.clear()
-                continue
-            with self._lock:
-                if job.state != "queued":
-                    continue
-                job.state = "running"
+            job, began = self._next(), time.monotonic()
             self._serve(job, pool)
             with self._lock:
                 self._line.remove(job)
+                self._took.append(time.monotonic() - began)
 
     def _refuse_all(self, why: str) -> None:
         self.ready = True
         while True:
-            job = self._jobs.get()
-            if job is not None:
-                with self._lock:
-                    job.state, job.error = "failed", why
-                    self._line = [other for other in self._line if other is not job]
-                job.finished.set()
+            job = self._next()
+            with self._lock:
+                job.state, job.error = "failed", why
+                self._line.remove(job)
+            job.finished.set()
 
     def _serve(self, job: Job, pool: "Pool") -> None:
         from detox_core.compare import compare
@@ -170,7 +180,8 @@ class Service:
         try:
             if job.request:
                 job.comparison = compare(job.request, pool, on_progress, job.stopping)
-                self._on_done(job.comparison)
+                if not job.audience:
+                    self._on_done(job.comparison)
             elif job.task:
                 job.result = job.task(pool, on_phase, job.stopping)
             job.state = "done"

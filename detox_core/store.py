@@ -1,15 +1,18 @@
-"""Everything remembered between sessions: comparisons and stars in SQLite under `cache/`. Imports no torch."""
+"""Everything remembered between sessions: comparisons, stars and votes in SQLite under `cache/`. Imports no torch."""
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from detox_core.demo import RECORDED
 from detox_core.models.variants import cache_folder
-from detox_core.types import Comparison
+from detox_core.stage.steps import Stage, read_stage
+from detox_core.types import Comparison, Vote
+
+CURRENT = "current"  # the only name of a stage so far; files have the others
 
 
 class Store:
@@ -21,7 +24,12 @@ class Store:
         with self._connect() as connection:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("CREATE TABLE IF NOT EXISTS comparison (id TEXT PRIMARY KEY, created TEXT NOT NULL, record TEXT NOT NULL)")
+            connection.execute(
+                "CREATE TABLE IF NOT EXISTS vote (visitor TEXT, ballot TEXT, prompt TEXT, variant TEXT NOT NULL, letter TEXT NOT NULL, "
+                "created TEXT NOT NULL, PRIMARY KEY (visitor, ballot))"
+            )
             connection.execute("CREATE TABLE IF NOT EXISTS star (place TEXT, prompt TEXT, note TEXT NOT NULL, PRIMARY KEY (place, prompt))")
+            connection.execute("CREATE TABLE IF NOT EXISTS stage (name TEXT PRIMARY KEY, document TEXT NOT NULL)")
 
     def save(self, comparison: Comparison) -> None:
         """Remember a comparison; the same id is replaced."""
@@ -55,6 +63,35 @@ class Store:
         with self._connect() as connection:
             return dict(connection.execute("SELECT prompt, note FROM star WHERE place = ? ORDER BY rowid", (place,)).fetchall())
 
+    def stage(self) -> Stage:
+        """The presenter's current stage; an empty one if there is none."""
+        with self._connect() as connection:
+            return _stage(connection)
+
+    def change_stage(self, change: Callable[[Stage], Stage]) -> Stage:
+        """Replace the current stage by what `change` makes of it; two at once follow one another."""
+        with self._connect() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            changed = change(_stage(connection))
+            connection.execute("INSERT OR REPLACE INTO stage VALUES (?, ?)", (CURRENT, changed.to_json()))
+        return changed
+
+    def vote(self, vote: Vote) -> bool:
+        """Remember a vote; False = this visitor has voted on that ballot already, and the first vote stands."""
+        with self._connect() as connection:
+            row = (vote.visitor, vote.ballot, vote.prompt, vote.variant, vote.letter, vote.created)
+            return connection.execute("INSERT OR IGNORE INTO vote VALUES (?, ?, ?, ?, ?, ?)", row).rowcount == 1
+
+    def votes(self) -> list[Vote]:
+        """All votes, oldest first."""
+        with self._connect() as connection:
+            return [Vote(*row) for row in connection.execute("SELECT * FROM vote ORDER BY rowid")]
+
+    def forget_votes(self) -> None:
+        """Delete all votes, and the prompts that were kept with them."""
+        with self._connect() as connection:
+            connection.execute("DELETE FROM vote")
+
     @contextmanager
     def _connect(self) -> Iterator[sqlite3.Connection]:
         connection = sqlite3.connect(self.path, timeout=10)
@@ -63,6 +100,16 @@ class Store:
                 yield connection
         finally:
             connection.close()
+
+
+def _stage(connection: sqlite3.Connection) -> Stage:
+    row = connection.execute("SELECT document FROM stage WHERE name = ?", (CURRENT,)).fetchone()
+    return _read_stage(row[0]) if row else Stage()
+
+
+@lru_cache(maxsize=2)  # a page asks at every click
+def _read_stage(document: str) -> Stage:
+    return read_stage(document, "The stage under cache/")
 
 
 def recorded() -> dict[str, Comparison]:

@@ -216,6 +216,26 @@ class Comparison:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """What one visitor would post.
+
+    Attributes:
+        visitor: random token of one page load; it says nothing about the person or the phone.
+        ballot: which answers were voted on, so that each visitor has one vote on them.
+        prompt: the prompt, if it is a curated one or prompts may be kept; None = a prompt that is not kept.
+        variant: id of what was voted for.
+        letter: what it stood under on the visitor's screen.
+    """
+
+    visitor: str
+    ballot: str
+    prompt: str | None
+    variant: str
+    letter: str
+    created: str
+
+
 def bucket(value: float) -> str:
     """Name of the bucket a score falls into; "not scored" for NaN."""
     if math.isnan(value):

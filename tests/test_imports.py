@@ -12,16 +12,16 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = Path("detox_core/__init__.py")
 LEVELS = (
     {"types", "errors"},
-    {"demo", "request", "card", "figures", "interventions.registry"},
+    {"demo", "request", "export", "figures", "interventions.registry", "stage.steps"},
     {"models", "data", "store"},
     {"generate", "score", "explain", "interventions"},
     {"compare", "measure", "train"},
-    {"service"},
-    {"cli", "bench", "doctor", "__main__"},
+    {"service", "stage", "audience"},
+    {"cli", "bench", "doctor", "__main__", "export.commands"},
 )
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
 STANDARD = sys.stdlib_module_names
-PAGES_MAY = {"streamlit", "pandas", "plotly", "psutil", "detox_core", "training_jobs.jobs"}
+PAGES_MAY = {"streamlit", "pandas", "plotly", "psutil", "segno", "audience", "detox_core", "training_jobs.jobs"}
 FIGURES_MAY = {"pandas", "plotly", "numpy", "detox_core.types"}
 CHEAP = (
     "",
@@ -33,6 +33,8 @@ CHEAP = (
     ".score",
     ".store",
     ".service",
+    ".audience.room",
+    ".stage.steps",
     ".types",
     ".errors",
     ".request",

@@ -258,3 +258,37 @@ def test_stopped_task_says_so():
     job = Service().run(task)
     assert job.finished.wait(LONG)
     assert (job.state, job.error) == ("failed", "Stopped.")
+
+
+def test_presenter_is_served_before_the_audience_that_waits(family, gate):
+    service = Service()
+    phones = [service.submit(request(family[:1], f"phone {number}"), audience=True) for number in range(3)]
+    assert gate.entered.acquire(timeout=LONG)
+    presenter = [service.submit(request(family[:1], "first")), service.run(lambda *_: gate.served.append("task"))]
+    assert [service.position(job) for job in (*phones, *presenter)] == [0, 3, 4, 1, 2]
+    gate.open()
+    wait(*phones, *presenter)
+    assert gate.served == ["phone 0", "first", "task", "phone 1", "phone 2"]
+
+
+def test_what_the_audience_asked_is_told_to_nobody(family):
+    told = []
+    service = Service(told.append)
+    phone, presenter = service.submit(request(family[:1], "phone"), audience=True), service.submit(request(family[:1], "stage"))
+    wait(phone, presenter)
+    assert (phone.state, phone.comparison.prompt) == ("done", "phone")
+    assert [comparison.prompt for comparison in told] == ["stage"]
+
+
+def test_wait_is_the_place_times_what_the_last_jobs_took(family, gate):
+    service = Service()
+    assert service.wait(Job()) is None
+    jobs = [service.submit(request(family[:1], f"prompt {number}")) for number in range(4)]
+    gate.open(1)
+    for _ in range(2):
+        assert gate.entered.acquire(timeout=LONG)
+    waits = [service.wait(job) for job in jobs]
+    assert waits[:2] == [0, 0]
+    assert 0 < waits[2] == waits[3] / 2
+    gate.open()
+    wait(*jobs)

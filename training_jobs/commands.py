@@ -13,7 +13,7 @@ from detox_core.train.spec import METHODS, read_spec
 from training_jobs import jobs
 
 LOOK = 1.0  # seconds between two looks with --wait
-ACTIONS = ("list", "show", "stop", "resume", "delete")
+ACTIONS = ("list", "latest", "show", "stop", "resume", "delete")
 
 
 def add_commands(command: Callable[[str, Any], argparse.ArgumentParser]) -> None:
@@ -23,7 +23,7 @@ def add_commands(command: Callable[[str, Any], argparse.ArgumentParser]) -> None
     sub.add_argument("--wait", action="store_true", help="stay until it ends")
     sub = command("runs", run_runs)
     sub.add_argument("action", nargs="?", default="list", choices=ACTIONS)
-    sub.add_argument("id", nargs="?", help="the run, for all but list")
+    sub.add_argument("id", nargs="?", help="the run, for all but list and latest")
 
 
 def run_train(options: argparse.Namespace) -> tuple[dict, str]:
@@ -48,6 +48,11 @@ def run_runs(options: argparse.Namespace) -> tuple[dict, str]:
         found = jobs.runs()
         lines = [f"{run.id:<48} {run.state:<9} {run.spec.get('kind', '')} {run.done} of {run.total} {run.unit}" for run in found]
         return {"runs": [as_json(run) for run in found]}, "\n".join(lines) or "There are no runs yet."
+    if options.action == "latest":
+        trained = next((run for run in jobs.runs("train") if run.state == "done"), None)
+        if trained is None:
+            raise BadInput("No training run is done yet. Start one with: python -m detox_core train SPEC.yaml --wait")
+        return as_json(trained), trained.id
     if not options.id:
         raise BadInput(f"Which run? Give its id: runs {options.action} ID. The command runs lists them.")
     run = jobs.read_run(options.id)

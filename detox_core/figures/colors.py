@@ -1,9 +1,9 @@
 """Colours that stay apart under all common colour-vision deficiencies, for light and dark. Knows nothing else."""
 
-# Variants, by column: Okabe-Ito; grey, blue and purple (dark: yellow) for IT, FT, RL.
+# Variants, by column: after Okabe and Ito, each at least 3:1 against the page; grey, blue and purple (dark: yellow) for IT, FT, RL.
 COLORS = {
-    "light": ("#6e6e6e", "#0072b2", "#cc79a7", "#e69f00", "#56b4e9", "#009e73"),
-    "dark": ("#b5b5b5", "#56b4e9", "#f0c808", "#e69f00", "#cc79a7", "#009e73"),
+    "light": ("#6e6e6e", "#0072b2", "#cc79a7", "#cc7900", "#3f99e6", "#1b985d"),
+    "dark": ("#b5b5b5", "#56b4e9", "#f0c808", "#d99600", "#c76b9e", "#009e73"),
 }
 # Toxicity, low to high; the dark ramp rises in lightness, so that the most toxic stands out on black.
 RAMPS = {

@@ -9,7 +9,8 @@ from detox_core.figures.colors import COLORS, RAMPS
 ORDER = ("high", "medium", "low", "not scored")  # top to bottom
 SHADES = {"high": 4, "medium": 2, "low": 1}
 GREY = {"light": "#8a8f98", "dark": "#6b7280"}
-TEXT = {"light": "#1d2129", "dark": "#e8eaed"}
+TEXT = {"light": "#0f1318", "dark": "#e8eaed"}
+PHONE = 520  # pixels; a narrower diagram has its labels in two lines
 
 
 def bucket_color(bucket: str, theme: str) -> str:
@@ -39,22 +40,8 @@ def flow_chart(ribbons: pd.DataFrame, columns: tuple[str, str, str], labels: dic
         labels: of the variants, all different.
         theme: light or dark.
     """
-    nodes = nodes_of(ribbons, columns)
-    totals = {node: _total(ribbons, columns, *node) for node in nodes}
-    everything = sum(count for (at, _), count in totals.items() if at == 1)
-    data = [
-        {
-            "name": f"{labels[columns[at]]} {bucket}",
-            "depth": at,
-            "itemStyle": {"color": bucket_color(bucket, theme), "borderWidth": 0},
-            "label": {
-                "position": "left" if at == 0 else "right",
-                "formatter": f"{bucket} {totals[at, bucket]:,} ({totals[at, bucket] / everything:.0%})",
-                "color": TEXT[theme],
-            },
-        }
-        for at, bucket in nodes
-    ]
+    data, narrow = (_nodes(ribbons, columns, labels, theme, gap) for gap in (" ", "\n"))
+    phone = {"data": narrow, "left": 66, "right": 66, "nodeGap": 30, "nodeWidth": 12, "label": {"fontSize": 11, "lineHeight": 13}}
     links = []
     for row in ribbons.to_dict("records"):
         left = row["after"] == columns[0]
@@ -75,6 +62,7 @@ def flow_chart(ribbons: pd.DataFrame, columns: tuple[str, str, str], labels: dic
         ],
         "tooltip": {"trigger": "item", "formatter": "{b}: {c} prompts"},
         "animation": False,
+        "media": [{"query": {"maxWidth": PHONE}, "option": {"series": [phone]}}],
         "series": [
             {
                 "type": "sankey",
@@ -97,7 +85,28 @@ def flow_chart(ribbons: pd.DataFrame, columns: tuple[str, str, str], labels: dic
     }
 
 
-def _total(ribbons: pd.DataFrame, columns: tuple[str, str, str], at: int, bucket: str) -> int:
+def _nodes(ribbons: pd.DataFrame, columns: tuple[str, str, str], labels: dict[str, str], theme: str, gap: str) -> list[dict[str, Any]]:
+    """The buckets with their labels: name, `gap`, prompts and their share."""
+    nodes = nodes_of(ribbons, columns)
+    totals = {node: total_of(ribbons, columns, *node) for node in nodes}
+    everything = sum(count for (at, _), count in totals.items() if at == 1)
+    return [
+        {
+            "name": f"{labels[columns[at]]} {bucket}",
+            "depth": at,
+            "itemStyle": {"color": bucket_color(bucket, theme), "borderWidth": 0},
+            "label": {
+                "position": "left" if at == 0 else "right",
+                "formatter": f"{bucket}{gap}{totals[at, bucket]:,} ({totals[at, bucket] / everything:.0%})",
+                "color": TEXT[theme],
+            },
+        }
+        for at, bucket in nodes
+    ]
+
+
+def total_of(ribbons: pd.DataFrame, columns: tuple[str, str, str], at: int, bucket: str) -> int:
+    """How many prompts there are in a node; arguments as for `nodes_of`."""
     if at == 1:
         one_side = ribbons[ribbons["after"] == ribbons["after"].iloc[0]]
         return int(one_side.loc[one_side["from"] == bucket, "prompts"].sum())

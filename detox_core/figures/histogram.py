@@ -2,11 +2,21 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 
 from detox_core.figures.colors import COLORS, RAMPS
 
 BINS = 20
+
+
+def score_counts(scores: Sequence[float], kept: Sequence[bool]) -> pd.DataFrame:
+    """The histogram's bars in numbers: columns `from`, `to`, `kept`, `dropped`; NaN is left out."""
+    pairs = [(score, stays) for score, stays in zip(scores, kept, strict=True) if not np.isnan(score)]
+    edges = np.linspace(0, 1, BINS + 1)
+    counts = [np.histogram([score for score, stays in pairs if stays is wanted], edges)[0] for wanted in (True, False)]
+    return pd.DataFrame({"from": edges[:-1], "to": edges[1:], "kept": counts[0], "dropped": counts[1]})
 
 
 def score_histogram(scores: Sequence[float], threshold: float, inverse: bool, theme: str = "light") -> go.Figure:

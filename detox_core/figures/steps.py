@@ -146,9 +146,7 @@ def steps_chart(frame: pd.DataFrame, axis: str, theme: str = "light", chosen: in
             )
         )
         last = mine.iloc[-1]
-        figure.add_annotation(
-            x=last["token"], y=last["value"], text=f"<b>{variant}</b>", showarrow=False, xanchor="left", xshift=8, font={"color": color}
-        )
+        figure.add_annotation(x=last["token"], y=last["value"], text=f"<b>{variant}</b>", showarrow=False, xanchor="left", xshift=8)
     if chosen is not None:
         figure.add_vline(x=chosen, line={"width": 1, "dash": "dot", "color": "gray"})
     figure.update_layout(

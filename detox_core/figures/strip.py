@@ -1,11 +1,30 @@
 """Strip plot: the scores of several samples, one row per variant."""
 
+import math
+
 import pandas as pd
 import plotly.graph_objects as go
 
 from detox_core.figures.colors import COLORS
+from detox_core.types import Comparison
 
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "x")
+
+
+def scores_frame(record: Comparison) -> pd.DataFrame:
+    """Columns variant (label), sample, score (NaN = not scored), text."""
+    labels = {variant.id: variant.label for variant in record.variants}
+    rows = [
+        {
+            "variant": labels[reply.variant],
+            "sample": reply.sample,
+            "score": reply.score.value if reply.score else math.nan,
+            "text": reply.text,
+        }
+        for variant in record.variants
+        for reply in record.of(variant.id)
+    ]
+    return pd.DataFrame(rows, columns=["variant", "sample", "score", "text"])
 
 
 def strip_plot(scores: pd.DataFrame, theme: str = "light", threshold: float = 0.5) -> go.Figure:

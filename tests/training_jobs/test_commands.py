@@ -34,6 +34,7 @@ def test_a_run_by_command_ends_as_a_variant_and_is_deleted_to_the_trash(capsys, 
     assert (done["state"], done["done"], done["total"]) == ("done", 2, 2)
     assert done["id"] in [variant["id"] for variant in run_json(capsys, "variants")["variants"]]
     assert [run["id"] for run in run_json(capsys, "runs")["runs"]] == [done["id"]]
+    assert run_json(capsys, "runs", "latest")["id"] == done["id"]
     assert "log" in run_json(capsys, "runs", "show", done["id"])
     assert "is done" in refused(capsys, "runs", "resume", done["id"])
     assert run_json(capsys, "runs", "delete", done["id"]) == {"deleted": done["id"]}
@@ -44,6 +45,7 @@ def test_a_run_by_command_ends_as_a_variant_and_is_deleted_to_the_trash(capsys, 
 def test_what_cannot_be_done_is_one_line(capsys, tmp_path):
     (tmp_path / "bad.yaml").write_text("name: x\nmethod: magic\n")
     assert "Unknown method 'magic'" in refused(capsys, "train", str(tmp_path / "bad.yaml"))
+    assert "No training run is done yet" in refused(capsys, "runs", "latest")
     assert "Which run?" in refused(capsys, "runs", "stop")
     assert "There is no run 'x'" in refused(capsys, "runs", "show", "x")
     assert "Give --dir" in refused(capsys, "reproduce", "rewardlm")

@@ -1,0 +1,1 @@
+"""Things to take away: print figures, tables, self-contained pages, and what to cite."""

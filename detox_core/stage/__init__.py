@@ -1,0 +1,1 @@
+"""The presenter's stage: prepared comparisons in order, their file, and their rehearsal."""
