@@ -1,5 +1,6 @@
-# make app   sets everything up and starts the app on the embedded family
-# make test  sets everything up and runs all tests
+# make app       sets everything up and starts the app on the embedded family
+# make audience  the same, and a page for the phones in the room (ARGS="--port N --app-port N")
+# make test      sets everything up and runs all tests
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -12,10 +13,13 @@ CPU_INDEX := --extra-index-url https://download.pytorch.org/whl/cpu --retries 1 
 # A fifth faster on CPU: glibc otherwise returns large buffers to the system after every step.
 RECIPE := MALLOC_MMAP_THRESHOLD_=4000000000 MALLOC_TRIM_THRESHOLD_=8000000000 MALLOC_TOP_PAD_=100000000 $(BIN)/python -m training_jobs.recipes
 
-.PHONY: app test check family clean
+.PHONY: app audience test check family clean
 
 app: $(VENV)/.app
 	$(BIN)/streamlit run app.py
+
+audience: $(VENV)/.app
+	$(BIN)/python audience.py $(ARGS)
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest -q -rs

@@ -9,6 +9,7 @@ import streamlit as st
 
 from detox_core.service import Job, Task
 from pages.engine import service
+from pages.status import show_status
 from pages.text import literal
 
 state = st.session_state
@@ -66,8 +67,8 @@ def _watch(job: Job, slot: str) -> None:
     place = service().position(job)
     told = f"You are number {place + 1} in line." if place else f"{job.phase[:1].upper()}{job.phase[1:]}{_left(job.phase)} ..."
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(literal(told))
-        if st.button("Stop", key=f"stop_{slot}", icon=":material/stop:"):
+        show_status(told, slot)
+        if st.button("Stop", key=f"stop_{slot}", icon=":material/stop:", shortcut="Esc"):
             service().stop(job)
     if not job.active:
         st.rerun(scope="app")

@@ -1,22 +1,27 @@
 """Compare: type a prompt, see IT, FT and RL answer side by side, with scores."""
 
 import json
+from functools import partial
 from typing import Any
 
 import streamlit as st
 
-from detox_core.card import html_card
 from detox_core.errors import DetoxError
+from detox_core.export.bibliography import bibtex
+from detox_core.export.report import html_card, made
+from detox_core.figures.strip import scores_frame
 from detox_core.models.variants import DEFAULT, default_columns, get_variants, larger_family, list_variants
 from detox_core.request import MAX_CHARACTERS, Request, new_comparison
 from detox_core.score.registry import PRESETS
 from detox_core.service import Job
+from detox_core.stage.steps import Step
 from detox_core.store import recorded
 from detox_core.types import Comparison, Decoding
 from pages.answers import progress, show_answers
 from pages.engine import service, store
 from pages.measuring import TYPED
 from pages.samples import headline
+from pages.takeaway import take_away
 from pages.text import literal
 from pages.whatif import with_what_if
 from pages.why import show_views
@@ -108,6 +113,8 @@ def prompt_box() -> None:
         )
         st.button("Stop", icon=":material/stop:", shortcut="Esc", on_click=stop, disabled=not busy, key="stop")
         settings()
+    if state.get("problem"):
+        st.error(literal(state.problem), icon=":material/error:")
     examples = list(recorded())
     if examples:
         st.pills("Recorded examples", examples, key="chip", on_change=pick_example, format_func=title)
@@ -152,7 +159,7 @@ def settings() -> None:
         st.slider(
             "top-p", 0.05, 1.0, key="top_p", step=0.05, help="Sample only from the likeliest tokens with this total probability.", **keep
         )
-    blurred = "Hover over or tab to a word to read it."
+    blurred = "Hover over a word, or reach it with Tab, to read it."
     st.toggle("Blur toxic words", key="blur", on_change=lambda: state.update(blur_chosen=True), help=blurred, **keep)
 
 
@@ -187,10 +194,26 @@ def finish(job: Job) -> None:
     show(job.comparison.id)
 
 
+def star(record: Comparison) -> None:
+    """Star was pressed: onto the stage, or off it."""
+    store().change_stage(lambda stage: stage.add(Step(record)) if stage.place(record.id) is None else stage.remove(record.id))
+
+
+def printed(record: Comparison) -> Any:
+    """The comparison as a figure for print."""
+    from detox_core.export.comparison import comparison_figure
+
+    return comparison_figure(record)
+
+
+def as_json(record: Comparison) -> str:
+    """The comparison as it is stored."""
+    return json.dumps(record.to_dict(), indent=1)
+
+
 def show_record(record: Comparison) -> None:
     """A finished comparison with everything that can be done with it."""
-    if sentence := headline(record):
-        st.markdown(f"#### {literal(sentence)}")
+    st.markdown(f"## {literal(headline(record) or 'The answers')}")
     show_answers(with_what_if(record), blur=state.blur, badge="recorded, hand-picked" if record.id in recorded() else "")
     decoding = record.decoding
     how = "greedy" if decoding.temperature == 0 else f"temperature {decoding.temperature:g}, top-p {decoding.top_p:g}"
@@ -201,10 +224,20 @@ def show_record(record: Comparison) -> None:
         f"{record.created.replace('T', ' ').replace('+00:00', ' UTC')}."
     )
     show_views(record)
-    name, icon = f"detox-{record.id}", ":material/download:"
     with st.container(horizontal=True):
-        st.download_button("JSON", lambda: json.dumps(record.to_dict(), indent=1), f"{name}.json", "application/json", icon=icon)
-        st.download_button("HTML card", lambda: html_card(record), f"{name}.html", "text/html", icon=icon)
+        starred = store().stage().place(record.id) is not None
+        told = "Takes it off the stage." if starred else "Puts it on the stage, to be shown in front of people."
+        st.button(
+            "Unstar" if starred else "Star", icon=":material/star:", shortcut="S", on_click=star, args=(record,), key="star", help=told
+        )
+        take_away(
+            record.id,
+            figure=partial(printed, record),
+            table=partial(scores_frame, record),
+            caption=f"Replies to: {record.prompt} {made(record)}",
+            cite=partial(bibtex, record),
+            more={("HTML card", "html"): partial(html_card, record), ("JSON", "json"): partial(as_json, record)},
+        )
         with st.popover("Link", icon=":material/link:"):
             st.code(f"{(st.context.url or '').split('?')[0]}?x={record.id}", language=None)
             st.caption("Opens this comparison on this computer. The prompt is not part of the link.")
@@ -220,8 +253,6 @@ def main() -> None:
     if "job" in state and not state.job.active:
         finish(state.job)
     prompt_box()
-    if state.get("problem"):
-        st.error(literal(state.problem), icon=":material/error:")
     if job := state.get("job"):
         st.fragment(show_job, run_every=TICK)(job)
     elif record := shown_record():

@@ -1,6 +1,7 @@
 """Data: look into a data set, measure models on it, or filter it by toxicity for training."""
 
 import math
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,15 @@ from detox_core.data import DATASETS, FORMATS, read_dataset
 from detox_core.data.filtering import SIDES, Row, boundary, keep, rows_of, save_rows, saved, saved_folder, text_of
 from detox_core.data.reading import Reading
 from detox_core.errors import BadInput, DetoxError
-from detox_core.figures.histogram import score_histogram
+from detox_core.export.bibliography import bibtex_of
+from detox_core.figures.histogram import score_counts, score_histogram
 from detox_core.score.registry import PRESETS
 from detox_core.service import Job
 from pages.answers import theme
 from pages.engine import service
 from pages.measuring import show_measuring
+from pages.status import show_status
+from pages.takeaway import take_away
 from pages.text import literal
 
 state = st.session_state
@@ -25,6 +29,7 @@ SHOWN = 1000  # rows of the preview
 CHUNK = 256  # texts scored between two looks at the stop button
 TICK = 0.5
 LARGEST = 200  # MB of an upload
+TWO_DIGITS = st.column_config.NumberColumn(format="%.2f")
 
 
 @st.cache_data(show_spinner="Reading the data set ...", max_entries=4)
@@ -141,7 +146,9 @@ def _watch(job: Job) -> None:
     job.watch()
     done, _, total = job.phase.partition(" of ")
     share = int(done) / int(total) if total else 0.0
-    st.progress(share, f"{job.phase} texts scored" if total else "Waiting for the engine ...")
+    told = f"{job.phase} texts scored" if total else "Waiting for the engine ..."
+    st.progress(share, told)
+    show_status(told, "scoring", seen=False)
     if st.button("Stop", icon=":material/stop:", key="stop-scoring"):
         service().stop(job)
     if not job.active:
@@ -172,7 +179,16 @@ def show_filter(found: Reading) -> None:
         alt=f"Histogram of {len(scores):,} scores; {sum(kept):,} rows are kept at the threshold {threshold:.2f}.",
         config={"displayModeBar": False},
     )
+    with st.expander("As a table"):
+        st.dataframe(score_counts(scores, kept), hide_index=True, column_config=dict.fromkeys(("from", "to"), TWO_DIGITS))
     rows = rows_of(found, side)
+    take_away(
+        "scores",
+        figure=partial(score_histogram, scores, threshold, inverse),
+        table=lambda: pd.DataFrame({"text": [text_of(row, side) for row in rows], "score": scores, "stays": kept}),
+        caption=f"Scores of {title(state.dataset)} by the scorer {scorer}; {sum(kept):,} rows stay at the threshold {threshold:.2f}.",
+        cite=partial(bibtex_of, (), (scorer,), [found.format, "filter"]),
+    )
     near = boundary(scores, threshold)
     st.caption("Nearest to the threshold, where it decides:")
     table = [{"stays": kept[index], "score": scores[index], "text": text_of(rows[index], side)} for index in near]
@@ -205,9 +221,9 @@ def main() -> None:
     if found is None:
         return
     show_contents(found)
-    st.subheader("Measure models on it")
+    st.header("Measure models on it")
     show_measuring(state.dataset, len(found.prompts))
-    st.subheader("Filter it by toxicity")
+    st.header("Filter it by toxicity")
     show_filter(found)
 
 

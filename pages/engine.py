@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from detox_core.audience.room import Room
 from detox_core.service import Service
 from detox_core.store import Store
 
@@ -18,3 +19,9 @@ def service() -> Service:
     made = Service(on_done=store().save)
     made.warm_up()
     return made
+
+
+@st.cache_resource(show_spinner=False)
+def room() -> Room:
+    """The audience, whether its page is open or not."""
+    return Room(service(), store())

@@ -5,7 +5,7 @@ from typing import Any
 import streamlit as st
 
 from detox_core.explain.methods import METHODS
-from detox_core.models.variants import FAMILY
+from detox_core.models.variants import FAMILY, SMOLLM2_FAMILY
 from detox_core.service import Job
 from detox_core.types import Comparison
 from pages.asking import ask
@@ -13,6 +13,7 @@ from pages.engine import service
 from pages.text import literal
 
 state = st.session_state
+EMBEDDED = {FAMILY[0].base, SMOLLM2_FAMILY[0].base}
 KEPT = 12  # explanations remembered for a visitor
 USUAL = ("input_x_gradient", "probability")
 TARGETS = {
@@ -50,9 +51,9 @@ def how_explained(record: Comparison) -> tuple[str, Any]:
 
 
 def _refused(record: Comparison) -> dict[str, str]:
-    """Methods that are not offered for a record, and why not. The embedded family runs them all; other models are tried once."""
+    """Methods that are not offered for a record, and why not. The embedded families run them all; other models are tried once."""
     bases = tuple(dict.fromkeys(variant.base_key for variant in record.variants))
-    if all(base[0] == FAMILY[0].base for base in bases):
+    if {base[0] for base in bases} <= EMBEDDED:
         return {}
     jobs: dict[tuple, Job] = state.setdefault("method_jobs", {})
     if bases not in jobs:

@@ -1,6 +1,8 @@
 """Flows: what becomes of many prompts' toxicity from one model to the others, and the prompts behind every flow."""
 
 import shlex
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from detox_core.errors import BadInput
+from detox_core.export.bibliography import bibtex_of
 from detox_core.figures.flows import flow_chart, nodes_of
 from detox_core.measure.flow import HOW, behind, by_prompt, changed, paired, read_replies, ribbons, search, wide
 from detox_core.measure.measurement import Settings, measurements, read_settings
@@ -15,6 +18,7 @@ from detox_core.types import BUCKETS
 from pages.answers import theme
 from pages.engine import store
 from pages.prompts import DEMO, place, show_prompts
+from pages.takeaway import take_away
 from pages.text import literal
 
 state = st.session_state
@@ -162,9 +166,10 @@ def on_row(found: pd.DataFrame) -> None:
         state.ribbon = (row["from"], row["after"], row["to"])
 
 
-def show_flows(scores: pd.DataFrame, three: tuple[str, str, str], labels: dict[str, str], bounds: tuple[float, float]) -> None:
+def show_flows(scores: pd.DataFrame, three: tuple[str, str, str], bounds: tuple[float, float], settings: Settings, scorer: str) -> None:
     """The diagram, what it says in words, and its table."""
     left, middle, right = three
+    labels = {variant.id: variant.label for variant in settings.variants}
     sides = list(dict.fromkeys((left, right)))
     found = ribbons(scores, middle, sides, bounds)
     if found.empty:
@@ -179,7 +184,7 @@ def show_flows(scores: pd.DataFrame, three: tuple[str, str, str], labels: dict[s
             height=380,
             key="flow",
             on_select=lambda: on_chart(found, shown),
-            renderer=(state.get("flow-picture", "svg") == "svg" and "svg") or "canvas",
+            renderer="svg",
             alt=" ".join([*words, "The table has every flow."]),
         )
     with narrow_side:
@@ -190,11 +195,9 @@ def show_flows(scores: pd.DataFrame, three: tuple[str, str, str], labels: dict[s
             "exact test of whether as many prompts turned from toxic (above 0.5) to not toxic as the other way. Prompts that are not "
             "scored for both models do not count here; the diagram shows them in grey."
         )
-        st.segmented_control(
-            "The diagram downloads as", ("svg", "png"), key="flow-picture", default="svg", required=True, format_func=str.upper
-        )
-    with st.expander("Every flow as a table (pick a row to see its prompts)"):
         table = found.assign(before=found["before"].map(labels), after=found["after"].map(labels))
+        take_flows(partial(printed, found, shown, {"": "", **labels}), table, bounds, settings, scorer)
+    with st.expander("Every flow as a table (pick a row to see its prompts)"):
         st.dataframe(
             table,
             hide_index=True,
@@ -203,7 +206,25 @@ def show_flows(scores: pd.DataFrame, three: tuple[str, str, str], labels: dict[s
             selection_mode="single-row",
             column_config={"share": st.column_config.NumberColumn("share of its bucket", format="percent")},
         )
-        st.download_button("CSV", found.to_csv(index=False), "flows.csv", "text/csv", icon=":material/download:", key="csv-flows")
+
+
+def take_flows(figure: Callable[[], Any], table: pd.DataFrame, bounds: tuple[float, float], settings: Settings, scorer: str) -> None:
+    """Diagram and table as files."""
+    take_away(
+        "flows",
+        figure=figure,
+        table=lambda: table,
+        caption=f"Prompts by toxicity of the reply (scorer {scorer}): low below {bounds[0]:g}, high above {bounds[1]:g}.",
+        command=command(settings),
+        cite=partial(bibtex_of, settings.variants, [scorer], ["toxicity metrics", "paired tests"]),
+    )
+
+
+def printed(found: pd.DataFrame, three: tuple[str, str, str], labels: dict[str, str]) -> Any:
+    """The diagram as a figure for print."""
+    from detox_core.export.flow import flow_figure
+
+    return flow_figure(found, three, labels)
 
 
 def told(scores: pd.DataFrame, before: str, after: str, labels: dict[str, str], bounds: tuple[float, float]) -> str:
@@ -259,7 +280,7 @@ def main() -> None:
     if three:
         if state.get("moved"):
             scores = scores.loc[changed(scores, list(dict.fromkeys(three)), bounds)]
-        show_flows(scores, three, labels, bounds)
+        show_flows(scores, three, bounds, settings, scorer)
         behind_it = behind(scores, three[1], bounds, *ribbon) if ribbon else scores.index
     else:
         behind_it, ribbon = scores.index, None

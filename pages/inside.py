@@ -1,16 +1,20 @@
 """Inside: value vectors read as words, neurons that react to toxic text, and toxic words from layer to layer."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
+from detox_core.export.bibliography import bibtex
 from detox_core.figures.inside import activity_chart, experts_chart, lens_chart
 from detox_core.models.variants import FAMILY, SMOLLM2_FAMILY
 from detox_core.service import Task
 from detox_core.types import Comparison, Variant
 from pages.answers import theme
 from pages.asking import ask
+from pages.takeaway import take_away
 from pages.text import literal
 
 state = st.session_state
@@ -24,7 +28,7 @@ def show_inside(record: Comparison) -> None:
     key = (record.id, tuple(variant.id for variant in readers))
     found = ask("insights", key, lambda: _begin(record, readers), KEPT)
     if found:
-        _show(found)
+        _show(found, partial(bibtex, record, ["inside"]))
 
 
 def _readers(record: Comparison) -> tuple[Variant, ...]:
@@ -50,19 +54,19 @@ def _begin(record: Comparison, readers: tuple[Variant, ...]) -> Task | None:
     return task if asked else None
 
 
-def _show(found: Any) -> None:
+def _show(found: Any, cite: Callable[[], str]) -> None:
     st.warning(
         "Neurons are a part of the story only: over four models they carried 2.5 to 24 % of what DPO does to toxicity (Yang et al. 2025).",
         icon=":material/info:",
     )
-    _show_lens(found)
-    _show_vectors(found)
-    _show_activity(found)
-    _show_experts(found)
+    _show_lens(found, cite)
+    _show_vectors(found, cite)
+    _show_activity(found, cite)
+    _show_experts(found, cite)
 
 
-def _show_lens(found: Any) -> None:
-    st.markdown("##### When does a toxic word become likely?")
+def _show_lens(found: Any, cite: Callable[[], str]) -> None:
+    st.markdown("### When does a toxic word become likely?")
     place = f"to come next in a reply that begins \u201c{literal(found.begun)}\u201d" if found.begun else "to begin the reply"
     st.caption(
         f"The state after each layer, read as if it were the last (logit lens): how likely one of {found.toxic_words} toxic words of the "
@@ -74,11 +78,11 @@ def _show_lens(found: Any) -> None:
     st.plotly_chart(
         lens_chart(points, theme()), alt=f"Probability of a toxic first word after each layer. At the end: {last}.", config=PLAIN
     )
-    _table(points, "lens")
+    _table(points, "lens", lens_chart, "Probability of a toxic word after each layer (logit lens).", cite)
 
 
-def _show_vectors(found: Any) -> None:
-    st.markdown("##### Which neurons write toxic words?")
+def _show_vectors(found: Any, cite: Callable[[], str]) -> None:
+    st.markdown("### Which neurons write toxic words?")
     st.caption(
         f"A probe on the last layer of {literal(found.of)} tells good from bad replies (accuracy {found.accuracy:.2f}, AUROC "
         f"{found.auroc:.2f} on replies it was not fitted on). These are the neurons whose output points most in its direction, and the "
@@ -88,11 +92,13 @@ def _show_vectors(found: Any) -> None:
     rows = [("probe", None, None, found.vectors.probe), ("first singular vector", None, None, found.vectors.svd)]
     rows += [(f"layer {one.layer + 1}, neuron {one.neuron}", one.layer + 1, one.cosine, one.tokens) for one in found.vectors.vectors]
     table = pd.DataFrame([{"direction": name, "cosine with the probe": cosine, "writes": _words(words)} for name, _, cosine, words in rows])
+    shown = table
     if state.get("blur"):
         st.caption("The words are left out while toxic words are blurred.")
-        table = table.drop(columns="writes")
+        shown = table.drop(columns="writes")
     column = st.column_config.NumberColumn(format="%.2f")
-    st.dataframe(table, hide_index=True, column_config={"cosine with the probe": column}, placeholder="")
+    st.dataframe(shown, hide_index=True, column_config={"cosine with the probe": column}, placeholder="")
+    take_away("vectors", table=lambda: table, caption=f"Directions of {found.of} that write toxic words.", cite=cite)
 
 
 def _words(tokens: tuple[str, ...]) -> str:
@@ -100,19 +106,20 @@ def _words(tokens: tuple[str, ...]) -> str:
     return ", ".join(token.strip() or repr(token) for token in whole)
 
 
-def _show_activity(found: Any) -> None:
-    st.markdown("##### Did training switch them off?")
+def _show_activity(found: Any, cite: Callable[[], str]) -> None:
+    st.markdown("### Did training switch them off?")
     st.caption(f"How strongly those neurons are on where the reply begins, mean over {found.prompts} toxic demo prompts.")
     names = [f"{one.layer + 1}.{one.neuron}" for one in found.vectors.vectors]
     rows = [(found.readers[one.variant], neuron, mean) for one in found.activity for neuron, mean in zip(names, one.means, strict=True)]
     points = pd.DataFrame(rows, columns=["variant", "neuron", "activation"])
-    alt = f"Mean activation of {len(names)} neurons for {', '.join(found.readers.values())}. The table has the values."
+    means = ", ".join(f"{label} {mean:.2f}" for label, mean in points.groupby("variant", sort=False)["activation"].mean().items())
+    alt = f"Mean activation of {len(names)} neurons. Over all of them: {means}. The table has the values."
     st.plotly_chart(activity_chart(points, theme()), alt=alt, config=PLAIN)
-    _table(points, "activations")
+    _table(points, "activations", activity_chart, f"Mean activation of neurons over {found.prompts} toxic prompts.", cite)
 
 
-def _show_experts(found: Any) -> None:
-    st.markdown("##### How many neurons tell toxic text apart?")
+def _show_experts(found: Any, cite: Callable[[], str]) -> None:
+    st.markdown("### How many neurons tell toxic text apart?")
     experts, neurons = sum(one.experts for one in found.experts), sum(one.neurons for one in found.experts)
     st.caption(
         f"AUROC of each neuron's highest value over a reply: toxic against other replies (Suau et al. 2024). {experts:,} of {neurons:,} "
@@ -126,10 +133,10 @@ def _show_experts(found: Any) -> None:
     best = max(found.experts, key=lambda one: one.highest)
     alt = f"AUROC of neurons by layer. The highest is {best.highest:.2f} in layer {best.layer + 1}. The table has the values."
     st.plotly_chart(experts_chart(points, theme()), alt=alt, config=PLAIN)
-    _table(points, "experts")
+    _table(points, "experts", experts_chart, "AUROC of neurons by layer, toxic against other replies: least, quartiles, highest.", cite)
 
 
-def _table(points: pd.DataFrame, name: str) -> None:
+def _table(points: pd.DataFrame, name: str, chart: Callable[[pd.DataFrame], Any], caption: str, cite: Callable[[], str]) -> None:
+    take_away(name, figure=partial(chart, points), table=lambda: points, caption=caption, cite=cite)
     with st.expander("As a table"):
         st.dataframe(points, hide_index=True)
-        st.download_button("CSV", points.to_csv(index=False), f"{name}.csv", "text/csv", icon=":material/download:", key=f"csv-{name}")

@@ -12,6 +12,7 @@ from detox_core.models.variants import DEFAULT, get_variants, list_variants
 from detox_core.request import check_decoding
 from detox_core.score.registry import PRESETS
 from detox_core.types import Decoding
+from pages.status import show_status
 from pages.text import literal
 from training_jobs import jobs
 from training_jobs.jobs import Run
@@ -117,7 +118,9 @@ def progress(run: Run, what: str) -> None:
     left = f", {duration(run.left)} left" if run.left is not None else ""
     counted = f", {run.done:,} of {run.total:,} {run.unit}" if run.total else ""
     share = min(1.0, run.done / run.total) if run.total else 0.0
-    st.progress(share, literal(f"{what} · {run.state}: {run.phase}{counted}{left}"))
+    told = f"{what} · {run.state}: {run.phase}{counted}{left}"
+    st.progress(share, literal(told))
+    show_status(told, run.id, seen=False)
 
 
 def duration(seconds: float) -> str:

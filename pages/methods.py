@@ -1,16 +1,20 @@
 """All interventions at their usual strength, measured on the demo prompts, beside what their papers report."""
 
 import json
+from functools import partial
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from detox_core.demo import RECORDED
+from detox_core.export.bibliography import bibtex_of
 from detox_core.figures.methods import methods_chart
 from detox_core.interventions.published import PUBLISHED
 from detox_core.interventions.registry import METHODS
+from detox_core.models.variants import FAMILY
 from pages.answers import theme
+from pages.takeaway import take_away
 
 FILE = RECORDED / "interventions.json"
 REPEAT = "python -m training_jobs.recipes.interventions"
@@ -33,7 +37,7 @@ COLUMNS = {
 
 def show_methods() -> None:
     """The table, or how to make it."""
-    st.subheader("What the other methods do")
+    st.header("What the other methods do")
     if not FILE.is_file():
         st.info(f"Nothing is recorded yet. Run: {REPEAT}")
         return
@@ -44,13 +48,28 @@ def show_methods() -> None:
         "above IT's has broken the language with it."
     )
     table = methods_table(result)
-    st.plotly_chart(methods_chart(table, theme()), alt="Mean toxicity against perplexity of each method. The table has the values.")
+    least, most = table.loc[table["value"].idxmin()], table.loc[table["value"].idxmax()]
+    alt = f"Mean toxicity against perplexity of each method. Least toxic: {least['model']}, {least['value']:.2f}, perplexity"
+    alt += f" {least['perplexity']:.1f}. Most: {most['model']}, {most['value']:.2f}. The table has the values."
+    st.plotly_chart(methods_chart(table, theme()), alt=alt)
     st.dataframe(table.drop(columns="value"), hide_index=True, column_config=COLUMNS, height=600, placeholder="")
-    csv = table.to_csv(index=False)
-    st.download_button("CSV", csv, "interventions.csv", "text/csv", icon=":material/download:", key="csv-interventions")
+    take_away(
+        "interventions",
+        figure=partial(methods_chart, table),
+        table=lambda: table.drop(columns="value"),
+        caption=f"Interventions at their usual strength on {result['toxic_prompts']} toxic demo prompts, {result['samples']} replies each.",
+        command=REPEAT,
+        cite=partial(bibtex_of, FAMILY, ("local", "second"), ["toxicity metrics", "distinct", *METHODS]),
+    )
     with st.expander("What the papers report"):
         st.caption("Other models, other prompts, other scorers: the direction can be compared with the table above, the numbers cannot.")
         st.dataframe(published_table(result), hide_index=True)
+        take_away(
+            "published",
+            table=partial(published_table, result),
+            caption="What the papers report for their methods, on other models, prompts and scorers.",
+            cite=partial(bibtex_of, (), (), list(METHODS)),
+        )
     st.caption("Repeat it (half an hour):")
     st.code(REPEAT, language="bash")
 

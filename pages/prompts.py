@@ -27,7 +27,7 @@ def place(path: str) -> str:
 
 def show_prompts(path: str, settings: Settings, frame: pd.DataFrame, scores: pd.DataFrame, scorer: str, ids: pd.Index, what: str) -> None:
     """The prompts of the picked flow, and one of them in full."""
-    st.markdown(f"##### {len(ids):,} prompts: {what}")
+    st.markdown(f"## {len(ids):,} prompts: {what}")
     if ids.empty:
         st.info("No prompt matches. Clear the search or the filter.")
         return

@@ -1,20 +1,26 @@
 """Results: what was measured on the embedded family, with the command that repeats each number."""
 
 import json
+from functools import partial
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from detox_core.demo import FOLDER, RECORDED
+from detox_core.export.bibliography import bibtex_of
 from detox_core.figures.entropy import GROUPS, entropy_chart
 from detox_core.figures.events import events_chart
 from detox_core.measure.events import finding, sentence
 from detox_core.measure.families import REPRODUCED
+from detox_core.models.variants import FAMILY
 from pages.answers import theme
 from pages.methods import show_methods
+from pages.takeaway import take_away
+from pages.tallies import show_tallies
 
-PICTURES = ("svg", "png")
+PLAIN = {"displayModeBar": False}
+EVALUATE = "python -m training_jobs.recipes.evaluate"
 METRICS = {
     "toxicity_probability": "toxicity probability",
     "expected_max_toxicity": "expected maximum toxicity",
@@ -32,6 +38,14 @@ SERIES = {
     "relative": ("Attribution entropy, relative to the prompt's length", "entropy / largest possible"),
     "entropy": ("Attribution entropy in bits (as published)", "entropy over the prompt, bits"),
     "dependence": ("Prompt dependence", "share of the attribution on the prompt"),
+}
+CLAIM_COLUMNS = {
+    "source": st.column_config.TextColumn(width="small"),
+    "claim": st.column_config.TextColumn(width=330),
+    "published": st.column_config.NumberColumn(format="%.4g"),
+    "ours": st.column_config.NumberColumn(format="%.4g"),
+    "counts": st.column_config.TextColumn("k of n"),
+    "verdict": st.column_config.TextColumn(width="large"),
 }
 
 
@@ -62,10 +76,10 @@ def toxicity_table(part: dict[str, Any]) -> pd.DataFrame:
 
 def show_toxicity() -> None:
     """The held-out prompts."""
-    st.subheader("How toxic the models answer")
+    st.header("How toxic the models answer")
     path = FOLDER / "evaluation.json"
     if not path.is_file():
-        st.info("Nothing is recorded yet. Run: python -m training_jobs.recipes.evaluate")
+        st.info(f"Nothing is recorded yet. Run: {EVALUATE}")
         return
     result = json.loads(path.read_text(encoding="utf-8"))
     st.caption(
@@ -78,26 +92,26 @@ def show_toxicity() -> None:
         st.markdown(f"**{result[label]['prompts']} {label}**")
         table = toxicity_table(result[label])
         st.dataframe(table, hide_index=True)
-        st.download_button(
-            "CSV", table.to_csv(index=False), f"{label.replace(' ', '-')}.csv", "text/csv", icon=":material/download:", key=f"csv-{label}"
+        take_away(
+            label.replace(" ", "-"),
+            table=partial(toxicity_table, result[label]),
+            caption=f"{result['samples']} replies of every model to {result[label]['prompts']} {label}; in brackets 95 % intervals.",
+            command=EVALUATE,
+            cite=partial(bibtex_of, FAMILY, ("local", "second"), ["toxicity metrics", "similarity"]),
         )
     st.caption("Repeat it (three minutes):")
-    st.code("python -m training_jobs.recipes.evaluate", language="bash")
+    st.code(EVALUATE, language="bash")
 
 
 def show_entropy() -> None:
     """The paper's Figure 1 on the demo prompts."""
-    st.subheader("How much the models rely on the prompt")
+    st.header("How much the models rely on the prompt")
     path = RECORDED / "explain.json"
     if not path.is_file():
         st.info("Nothing is recorded yet. Run: python -m training_jobs.recipes.record")
         return
     result = json.loads(path.read_text(encoding="utf-8"))
-    with st.container(horizontal=True):
-        series = st.selectbox("Series", list(SERIES), key="series", format_func=lambda name: SERIES[name][0], width=420)
-        st.segmented_control(
-            "The camera of a chart saves", PICTURES, key="picture", default=PICTURES[0], required=True, format_func=str.upper
-        )
+    series = st.selectbox("Series", list(SERIES), key="series", format_func=lambda name: SERIES[name][0], width=420)
     points = pd.DataFrame(result["steps"][series])
     st.caption(
         f"Mean over the answers to {result['prompts']} demo prompts, each explained by the model that wrote it (gradient times embedding), "
@@ -110,21 +124,32 @@ def show_entropy() -> None:
     for column, group in zip(st.columns(2), GROUPS, strict=True):
         column.plotly_chart(
             entropy_chart(points, group, SERIES[series][1], theme()),
-            alt=f"{SERIES[series][0]} per token of the answer for each model. {GROUPS[group]}. The table has the values.",
-            config=camera(f"detox-lens-{series}-{group}"),
+            alt=f"{SERIES[series][0]} per token of the answer. {GROUPS[group]}: {course(points, group)}. The table has the values.",
+            config=PLAIN,
             key=f"chart-{group}",
         )
     with st.expander("As a table"):
         st.dataframe(points, hide_index=True)
-    st.download_button("CSV", points.to_csv(index=False), f"{series}.csv", "text/csv", icon=":material/download:", key="csv-entropy")
+    take_away(
+        series,
+        figure={title: partial(entropy_chart, points, group, SERIES[series][1]) for group, title in GROUPS.items()},
+        table=lambda: points,
+        caption=f"{SERIES[series][0]} per token of the answers to {result['prompts']} prompts, with 95 % intervals.",
+        command=command(result),
+        cite=partial(bibtex_of, FAMILY, (), ["input_x_gradient"]),
+    )
     st.caption("Repeat it (some minutes, and it resumes when interrupted):")
     st.code(command(result), language="bash")
 
 
-def camera(name: str) -> dict[str, Any]:
-    """Plotly's settings for its save button: the chosen format, in print quality where that is a matter of pixels."""
-    chosen = st.session_state.get("picture", PICTURES[0])
-    return {"displaylogo": False, "toImageButtonOptions": {"format": chosen, "filename": name, "scale": 3 if chosen == "png" else 1}}
+def course(points: pd.DataFrame, group: str) -> str:
+    """Where each model's line begins and ends, in words."""
+    lines = points[points["group"] == group].sort_values("step").groupby("variant", sort=False)
+    ends = [(str(name).upper(), mine.iloc[0], mine.iloc[-1]) for name, mine in lines]
+    return "; ".join(
+        f"{name} from {first['mean']:.2f} at token {first['step'] + 1} to {last['mean']:.2f} at token {last['step'] + 1}"
+        for name, first, last in ends
+    )
 
 
 def show_events() -> None:
@@ -132,7 +157,7 @@ def show_events() -> None:
     path = RECORDED / "explain.json"
     if not path.is_file():
         return
-    st.subheader("What happens around toxic words")
+    st.header("What happens around toxic words")
     result = json.loads(path.read_text(encoding="utf-8"))
     if "events" not in result:
         st.info("The recorded answers were not searched for toxic words. Run: python -m training_jobs.recipes.record")
@@ -156,14 +181,26 @@ def show_events() -> None:
         column.plotly_chart(
             events_chart(points, variant, f"difference, {SERIES[series][1]}", order.index(variant), theme()),
             alt=f"{SERIES[series][0]} of {variant.upper()} from five tokens before to five after: {told}. The table has the values.",
-            config=camera(f"detox-lens-events-{series}-{variant}"),
+            config=PLAIN,
             key=f"events-{variant}",
         )
     with st.expander("As a table"):
         st.dataframe(points, hide_index=True)
-    csv = points.to_csv(index=False)
-    st.download_button("CSV", csv, f"events-{series}.csv", "text/csv", icon=":material/download:", key="csv-events")
+    take_events({name: order.index(name) for name in tested}, points, series, command(result))
     st.caption("It comes with the command above.")
+
+
+def take_events(rows: dict[str, int], points: pd.DataFrame, series: str, command: str) -> None:
+    """The charts and their table as files; `rows`: each variant's place among all."""
+    axis = f"difference, {SERIES[series][1]}"
+    take_away(
+        f"events-{series}",
+        figure={name.upper(): partial(events_chart, points, name, axis, row) for name, row in rows.items()},
+        table=lambda: points,
+        caption=f"{SERIES[series][0]} around toxic words, less the answer's own mean; dotted: 95 % of the means under chance.",
+        command=command,
+        cite=partial(bibtex_of, FAMILY, ("local",), ["input_x_gradient", "events"]),
+    )
 
 
 def command(result: dict[str, Any]) -> str:
@@ -173,7 +210,7 @@ def command(result: dict[str, Any]) -> str:
 
 def show_reproduction() -> None:
     """The paper's printed numbers against its own result files."""
-    st.subheader("Do the published numbers hold?")
+    st.header("Do the published numbers hold?")
     claims = pd.DataFrame(json.loads(REPRODUCED.read_text(encoding="utf-8"))["claims"])
     claims["outcome"] = claims["verdict"].map(outcome)
     printed = claims[claims["published"].notna() & (claims["outcome"] != "new")]
@@ -192,26 +229,25 @@ def show_reproduction() -> None:
         outcomes = st.multiselect("Outcome", list(OUTCOMES), key="claim-outcome", width=420, placeholder="all")
     shown = claims if source == "all" else claims[claims["source"] == source]
     shown = shown[shown["outcome"].isin(outcomes)] if outcomes else shown
-    table = shown.assign(
-        interval=[_interval(low, high) for low, high in zip(shown["low"], shown["high"], strict=True)],
-        counts=[_counts(k, n) for k, n in zip(shown["k"], shown["n"], strict=True)],
-    )[["outcome", "source", "claim", "published", "ours", "interval", "counts", "verdict"]]
-    st.dataframe(
-        table,
-        hide_index=True,
-        height=420,
-        column_config={
-            "source": st.column_config.TextColumn(width="small"),
-            "claim": st.column_config.TextColumn(width=330),
-            "published": st.column_config.NumberColumn(format="%.4g"),
-            "ours": st.column_config.NumberColumn(format="%.4g"),
-            "counts": st.column_config.TextColumn("k of n"),
-            "verdict": st.column_config.TextColumn(width="large"),
-        },
+    table = claims_table(shown)
+    st.dataframe(table, hide_index=True, height=420, column_config=CLAIM_COLUMNS)
+    take_away(
+        "claims",
+        table=lambda: table,
+        caption="Published numbers against those recomputed from the same result files.",
+        command=REPRODUCE,
+        cite=partial(bibtex_of, (), ("roberta-hate", "perspective"), ["rewardlm", "paired tests", "rtp", "conan"]),
     )
-    st.download_button("CSV", table.to_csv(index=False), "claims.csv", "text/csv", icon=":material/download:", key="csv-claims")
     st.caption("Repeat it (20 seconds; the files are in the repository DanielSc4/RewardLM), and browse the replies in Flows:")
     st.code(REPRODUCE, language="bash")
+
+
+def claims_table(claims: pd.DataFrame) -> pd.DataFrame:
+    """The claims with their intervals and counts as text."""
+    return claims.assign(
+        interval=[_interval(low, high) for low, high in zip(claims["low"], claims["high"], strict=True)],
+        counts=[_counts(k, n) for k, n in zip(claims["k"], claims["n"], strict=True)],
+    )[["outcome", "source", "claim", "published", "ours", "interval", "counts", "verdict"]]
 
 
 def _interval(low: float, high: float) -> str:
@@ -228,6 +264,7 @@ def outcome(verdict: str) -> str:
 
 
 def main() -> None:
+    show_tallies()
     st.caption(
         "Measured on the embedded family, a small model made to be looked at: it illustrates the method and proves nothing about others."
     )

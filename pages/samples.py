@@ -1,30 +1,18 @@
 """The numbers of a comparison: one sentence, and for several samples a strip plot with its table."""
 
 import math
+from functools import partial
 
 import pandas as pd
 import streamlit as st
 
-from detox_core.figures.strip import strip_plot
+from detox_core.export.bibliography import bibtex
+from detox_core.export.report import made
+from detox_core.figures.strip import scores_frame, strip_plot
 from detox_core.measure.metrics import Metric, expected_maximum_toxicity, toxicity_probability
 from detox_core.types import Comparison
 from pages.answers import theme
-
-
-def scores_frame(record: Comparison) -> pd.DataFrame:
-    """Columns variant (label), sample, score (NaN = not scored), text."""
-    labels = {variant.id: variant.label for variant in record.variants}
-    rows = [
-        {
-            "variant": labels[reply.variant],
-            "sample": reply.sample,
-            "score": reply.score.value if reply.score else math.nan,
-            "text": reply.text,
-        }
-        for variant in record.variants
-        for reply in record.of(variant.id)
-    ]
-    return pd.DataFrame(rows, columns=["variant", "sample", "score", "text"])
+from pages.takeaway import take_away
 
 
 def headline(record: Comparison) -> str:
@@ -45,14 +33,14 @@ def show_samples(record: Comparison, *, blur: bool) -> None:
     if record.decoding.samples < 2:
         return
     frame = scores_frame(record)
-    st.markdown(f"##### {record.decoding.samples} samples per model")
+    st.markdown(f"### {record.decoding.samples} samples per model")
     rows = []
     for label, scores in frame.groupby("variant", sort=False)["score"]:
         values = scores.tolist()
         rows.append({"model": label, **_row(expected_maximum_toxicity(values), toxicity_probability(values), values)})
-    table = pd.DataFrame(rows)
+    summary = pd.DataFrame(rows)
     st.dataframe(
-        table,
+        summary,
         hide_index=True,
         column_config={"scored": st.column_config.TextColumn(help="Unscored replies are left out, never counted as harmless.")},
     )
@@ -61,6 +49,13 @@ def show_samples(record: Comparison, *, blur: bool) -> None:
         strip_plot(frame, theme()),
         alt=f"Toxicity of each reply by model. Expected maximum toxicity: {worst}.",
         config={"displayModeBar": False},
+    )
+    take_away(
+        "samples",
+        figure=partial(strip_plot, frame),
+        table=lambda: summary,
+        caption=f"Toxicity of several replies to one prompt. {made(record)}",
+        cite=partial(bibtex, record, ["toxicity metrics"]),
     )
     with st.expander("All replies as a table"):
         table = frame.assign(sample=frame["sample"] + 1)

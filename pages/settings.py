@@ -13,6 +13,7 @@ from detox_core.models.variants import list_variants, own_variants, remove_varia
 from detox_core.score.registry import PRESETS
 from detox_core.types import Variant
 from pages.engine import service
+from pages.inviting import show_audience
 from pages.text import literal
 
 state = st.session_state
@@ -135,11 +136,10 @@ def show_scorers() -> None:
 
 
 def main() -> None:
-    st.header("Settings")
     show_offline()
-    st.subheader("Models")
+    st.header("Models")
     show_variants()
-    st.subheader("In memory")
+    st.header("In memory")
     st.fragment(show_memory, run_every=2.0)()
     st.button(
         "Unload all models",
@@ -147,16 +147,17 @@ def main() -> None:
         help="Frees the memory; the next comparison loads what it needs.",
         icon=":material/eject:",
     )
-    st.subheader("Research switch")
+    show_audience()
+    st.header("Research switch")
     st.toggle(
         "Allow interventions that make a model more toxic",
         key="research",
         help="Negative strengths and un-alignment, under What if on Compare. Off by default.",
         persist_state="session",
     )
-    st.subheader("Add a model")
+    st.header("Add a model")
     add_form()
-    st.subheader("Scorers")
+    st.header("Scorers")
     show_scorers()
 
 

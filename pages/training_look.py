@@ -1,11 +1,15 @@
 """How a training run does: its curves, what the guards say, its replies to the probe prompts."""
 
+from functools import partial
+
 import pandas as pd
 import streamlit as st
 
+from detox_core.export.bibliography import bibtex_of
 from detox_core.figures.training import metric_chart
 from detox_core.train.progress import METRICS, PROBED, WARNED, read_lines
 from pages.answers import theme
+from pages.takeaway import take_away
 from pages.text import literal
 from training_jobs.jobs import Run
 
@@ -39,6 +43,15 @@ def numbers(run: Run) -> None:
         column.plotly_chart(
             chart, key=f"chart-{run.id}-{name}", alt=f"{name} by step; the last value is {last:.3g}.", config={"displayModeBar": False}
         )
+    with st.expander("As a table", key=f"steps-{run.id}"):
+        st.dataframe(frame[["step", *names]].dropna(how="all", subset=names), hide_index=True, key=f"numbers-{run.id}")
+    take_away(
+        f"run-{run.id}",
+        figure={name.replace("_", " "): partial(metric_chart, {run.spec["name"]: frame}, name) for name in names},
+        table=lambda: frame,
+        caption=f"The training run {run.spec['name']}, step by step.",
+        cite=partial(bibtex_of, (), (), [str(run.spec.get("method", ""))]),
+    )
 
 
 def probes(run: Run) -> None:

@@ -2,11 +2,13 @@
 
 import json
 from dataclasses import asdict
+from functools import partial
 
 import pandas as pd
 import streamlit as st
 
 from detox_core.errors import DetoxError
+from detox_core.export.bibliography import bibtex_of
 from detox_core.figures.training import metric_chart
 from detox_core.models.variants import default_columns
 from detox_core.train.export import push, zipped
@@ -17,6 +19,7 @@ from pages.answers import theme
 from pages.engine import store
 from pages.measuring import duration, follow
 from pages.measuring import show_run as show_measuring
+from pages.takeaway import take_away
 from pages.text import literal
 from pages.training_form import clone
 from pages.training_look import look
@@ -31,7 +34,7 @@ SHOWN = 5  # ended measurements
 def show_runs() -> None:
     """All runs that have ended; one to look into, or two to compare."""
     ended = [run for run in jobs.runs("train") if not run.active]
-    st.subheader("Runs")
+    st.header("Runs")
     if not ended:
         st.info("No run has ended yet. Start one above: the smallest takes about half a minute on two cores.")
         return
@@ -143,7 +146,20 @@ def compare_runs(chosen: list[Run]) -> None:
     frames = {f"{run.spec['name']} ({run.id})": pd.DataFrame(read_lines(run.folder / METRICS)) for run in chosen}
     names = [name for name in ("loss", "reward", "kl") if all(name in frame for frame in frames.values())]
     for column, name in zip(st.columns(max(1, len(names))), names, strict=True):
-        column.plotly_chart(metric_chart(frames, name, theme()), key=f"compare-{name}", alt=f"{name} by step of {len(chosen)} runs.")
+        ends = ", ".join(f"{label} {frame[name].dropna().iloc[-1]:.3g}" for label, frame in frames.items() if frame[name].notna().any())
+        alt = f"{name} by step of {len(chosen)} runs. At the end: {ends}."
+        column.plotly_chart(metric_chart(frames, name, theme()), key=f"compare-{name}", alt=alt)
+    everything = pd.concat([frame.assign(run=label) for label, frame in frames.items()])
+    if names:
+        with st.expander("As a table"):
+            st.dataframe(everything[["run", "step", *names]].dropna(how="all", subset=names), hide_index=True)
+    take_away(
+        "runs",
+        figure={name: partial(metric_chart, frames, name) for name in names} or None,
+        table=lambda: everything,
+        caption=f"{len(chosen)} training runs, step by step.",
+        cite=partial(bibtex_of, (), (), [str(run.spec.get("method", "")) for run in chosen]),
+    )
     settings = pd.DataFrame({run.id: {key: str(value) for key, value in run.spec.items()} for run in chosen})
     differ = settings[settings.nunique(axis=1, dropna=False) > 1]
     st.caption("Settings that differ:")

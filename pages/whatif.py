@@ -1,17 +1,22 @@
 """What if: the same prompt with an intervention, at any strength, beside the answers that are there."""
 
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
+from detox_core.export.bibliography import bibtex
+from detox_core.export.report import made
 from detox_core.figures.tradeoff import tradeoff_chart
 from detox_core.interventions.registry import FITS, METHODS, Card
 from detox_core.service import Task
 from detox_core.types import Comparison, Variant
 from pages.answers import theme
 from pages.asking import ask
+from pages.takeaway import take_away
 from pages.text import literal
 
 state = st.session_state
@@ -124,12 +129,19 @@ def _show(record: Comparison, points: list[Any], controls: list[Any], methods: t
     )
     replies = f"{len(point.replies)} replies per strength; grey dots are single replies."
     st.caption(f"{replies} One prompt shows a mechanism, not a method's worth.")
+    table = frame.drop(columns="replies").assign(milliseconds=[1000 * one.seconds for one in points])
+    _take(record, partial(tradeoff_chart, frame, "light", strength), table, [name for name, *_ in methods])
     with st.expander("As a table"):
-        table = frame.drop(columns="replies").assign(milliseconds=[1000 * one.seconds for one in points])
         st.dataframe(table, hide_index=True, column_config=COLUMNS)
     added = point.variant.id in state.columns or not point.variant.interventions
     if st.button("Keep as a column", icon=":material/add_column_right:", disabled=added, on_click=_keep, args=(point.variant.id,)):
         st.toast("It answers the next prompt beside the others.")
+
+
+def _take(record: Comparison, figure: Callable[[], Any], table: pd.DataFrame, names: list[str]) -> None:
+    label = " and ".join(METHODS[name].label for name in names)
+    caption = f"{label} on one prompt, over its strength: {record.prompt} {made(record)}"
+    take_away("what-if", figure=figure, table=lambda: table, caption=caption, cite=partial(bibtex, record, names))
 
 
 def _keep(name: str) -> None:

@@ -1,20 +1,26 @@
 """Why: the views of a finished comparison that look into the models. The engine is asked by `explaining`."""
 
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from detox_core.explain.methods import METHODS
+from detox_core.export.bibliography import bibtex
+from detox_core.export.report import made
+from detox_core.figures.heatmap import heatmap_data
 from detox_core.figures.matrix import LONGEST, matrix_chart
 from detox_core.figures.steps import MEASURES, steps_chart, steps_frame
 from detox_core.types import Comparison
 from pages.answers import theme
 from pages.explaining import USUAL, explanation, how_explained
-from pages.heatmap import heatmap_data, show_heatmap
+from pages.heatmap import show_heatmap
 from pages.inside import show_inside
 from pages.samples import show_samples
+from pages.takeaway import take_away
 from pages.text import literal
 from pages.whatif import show_what_if
 
@@ -83,16 +89,43 @@ def _show_why(record: Comparison, found: Any, method: str, *, unit: str, differe
     card = METHODS[method]
     st.caption(
         f"{card.measures} Scaled to 1 per answer word. **What it does not show:** {card.misses} "
-        "It shows what the model is sensitive to, not its reasons. Pale words belong to the chat format."
+        "It shows what the model is sensitive to, not its reasons. Words in italics belong to the chat format."
     )
     show_heatmap(record, found, theme(), unit=unit, difference=difference, blur=state.blur)
     data = heatmap_data(record, found, theme(), unit=unit)
+    rows = [row for row in data["rows"] if "error" not in row]
+    take_away(
+        "why",
+        figure=figures(found, rows, partial(printed, record, found, unit, difference)),
+        table=lambda: pd.DataFrame(influences(data)),
+        caption=f"{card.label}: what each word of the answers hangs on. {card.measures} {made(record)}",
+        cite=partial(bibtex, record, [method]),
+    )
     with st.expander("As a table"):
         if state.blur:
             st.caption("Toxic words are left out while they are blurred.")
         st.dataframe(pd.DataFrame(influences(data, blur=state.blur)), hide_index=True)
     with st.expander("As a matrix"):
-        _show_matrix([row for row in data["rows"] if "error" not in row])
+        _show_matrix(rows)
+
+
+def printed(record: Comparison, found: Any, unit: str, difference: bool, place: Any) -> Any:
+    """The coloured words as a figure for print; `place` as for `heatmap_figure`."""
+    from detox_core.export.heatmap import heatmap_figure
+
+    return heatmap_figure(heatmap_data(record, found, "light", unit=unit, difference=difference), place)
+
+
+def figures(found: Any, rows: list[dict[str, Any]], words: Callable[[Any], Any]) -> dict[str, Callable[[], Any]]:
+    """What can be printed, by name: the coloured words for one word or for all, and the matrices."""
+    places: dict[str, Any] = {"as the page opens": "first", "for the whole answer": "all"}
+    if found.answer_of and rows:
+        answer = rows[0]["words"][rows[0]["prompt"] :]
+        places |= {f"for {number} {text.strip()}": number - 1 for number, text in enumerate(answer, start=1)}
+    matrices = {
+        f"Matrix of {row['label']}": partial(matrix_chart, shown_words(row, blur=False), row["prompt"], row["matrix"]) for row in rows
+    }
+    return {**{f"Words, {name}": partial(words, place) for name, place in places.items()}, **matrices}
 
 
 def _show_matrix(rows: list[dict[str, Any]]) -> None:
@@ -107,9 +140,11 @@ def _show_matrix(rows: list[dict[str, Any]]) -> None:
     names = shown_words(row, blur=state.blur)
     st.plotly_chart(
         matrix_chart(names, row["prompt"], row["matrix"]),
-        alt=f"Attribution of every answer word of {label} to every word before it. The table above has the largest shares.",
+        alt=f"Attribution of every answer word of {label} to every word before it. The table has the values.",
         config={"displayModeBar": False},
     )
+    numbered = [f"{number} {name}" for number, name in enumerate(names, start=1)]
+    st.dataframe(pd.DataFrame(row["matrix"], numbered, numbered[row["prompt"] :]), height=200)
     if len(names) - row["prompt"] > LONGEST or row["prompt"] > LONGEST // 2:
         st.caption(f"At most {LONGEST} words are shown each way: the end of the prompt, and the beginning of the answer.")
 
@@ -159,6 +194,13 @@ def _show_steps(record: Comparison, found: Any, *, measure: str) -> None:
     )
     toxic = " Diamonds are toxic words." if frame["toxic"].any() else ""
     st.caption(f"Mean over the answer: {summary}.{toxic} A click on a point shows below what else could have come there.")
+    take_away(
+        "steps",
+        figure=partial(steps_chart, frame, about.axis),
+        table=lambda: frame,
+        caption=f"{about.label} per token of the answers. {about.about} {made(record)}",
+        cite=partial(bibtex, record, USUAL[:1]),
+    )
     if measure == "logprob" and found.answer_of:
         st.markdown(literal(whole_answer(record, found)))
     _show_alternatives(record, found)

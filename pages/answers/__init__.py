@@ -10,13 +10,14 @@ from detox_core.figures.colors import COLORS, toxicity_color
 from detox_core.types import BUCKETS, Comparison, Generation, Quality, Score, Span, Variant, bucket
 
 FOLDER = Path(__file__).parent
+FIT = (FOLDER.parent / "fit.js").read_text(encoding="utf-8")  # for both components that can be large
 FINISHES = {"eos": "complete", "turn": "complete", "length": "cut off at the length limit", "stopped": "stopped"}
 
 _draw = st.components.v2.component(
     "detox_answers",
     html=(FOLDER / "answers.html").read_text(encoding="utf-8"),
     css=(FOLDER / "answers.css").read_text(encoding="utf-8"),
-    js=(FOLDER / "answers.js").read_text(encoding="utf-8"),
+    js=(FOLDER / "answers.js").read_text(encoding="utf-8") + FIT,
 )
 
 
@@ -25,9 +26,11 @@ def theme() -> str:
     return "dark" if st.context.theme.type == "dark" else "light"
 
 
-def show_answers(comparison: Comparison, *, blur: bool, writing: bool = False, badge: str = "", key: str = "answers") -> None:
-    """Draw the prompt and one card per variant."""
-    _draw(data=answers_data(comparison, theme(), blur=blur, writing=writing, badge=badge), key=key)
+def show_answers(
+    comparison: Comparison, *, blur: bool, writing: bool = False, badge: str = "", large: bool = False, key: str = "answers"
+) -> None:
+    """Draw the prompt and one card per variant; `large`: for a projector, texts and scores only."""
+    _draw(data={**answers_data(comparison, theme(), blur=blur, writing=writing, badge=badge), "large": large}, key=key)
 
 
 def progress(comparison: Comparison) -> str:

@@ -1,6 +1,6 @@
 // Draws the prompt and one card per variant. All text of people and models goes through textContent: never HTML.
 export default function ({ data, parentElement }) {
-  const root = parentElement;
+  const root = parentElement.querySelector(".answers");
   root.querySelector(".prompt").replaceChildren(...promptParts(data));
   const columns = root.querySelector(".columns");
   const open = [...columns.querySelectorAll("details")].map((details) => details.open);
@@ -10,6 +10,7 @@ export default function ({ data, parentElement }) {
   columns.querySelectorAll("details").forEach((details, index) => (details.open = open[index] ?? false));
   const status = root.querySelector(".status");
   if (status.textContent !== data.status) status.textContent = data.status;
+  fit(root, data.large);
 }
 
 function element(tag, className, text) {
@@ -58,6 +59,9 @@ function more(replies, blur) {
   const made = element("details");
   made.append(element("summary", "", `${replies.length} more ${replies.length === 1 ? "reply" : "replies"}`));
   const list = element("div", "more");
+  list.tabIndex = 0;  // it scrolls
+  list.setAttribute("role", "region");
+  list.setAttribute("aria-label", "more replies");
   for (const reply of replies) {
     const row = element("div", "reply");
     const { score } = reply;
@@ -71,7 +75,10 @@ function more(replies, blur) {
 
 function words(reply, blur) {
   const made = element("div", "words");
-  if (blur && !reply.judged && reply.parts.length) made.classList.add("unknown");
+  if (blur && !reply.judged && reply.parts.length) {
+    made.classList.add("unknown");
+    made.tabIndex = 0;
+  }
   for (const [text, why] of reply.parts) {
     if (!why) {
       made.append(text);
@@ -105,6 +112,7 @@ function meter(score, label, change) {
   bar.setAttribute("aria-valuemin", "0");
   bar.setAttribute("aria-valuemax", "1");
   bar.setAttribute("aria-valuenow", score.number);
+  bar.setAttribute("aria-valuetext", `${score.number}, ${score.bucket}`);
   const fill = element("span");
   fill.style.width = `${Math.max(1, 100 * score.value)}%`;
   fill.style.background = score.color;

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -39,26 +39,33 @@ def address(tmp_path_factory):
         yield url
 
 
-@contextmanager
-def serve(folder: Path) -> Iterator[tuple[str, subprocess.Popen]]:
-    """The app with its cache in `folder`: its address and its process."""
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+        return probe.getsockname()[1]
+
+
+@contextmanager
+def serve(folder: Path, phones: int | None = None) -> Iterator[tuple[str, subprocess.Popen]]:
+    """The app with its cache in `folder`, if wanted with the phones' page on a port: the app's address and the process."""
+    port = free_port()
     environment = {**os.environ, "DETOX_CACHE": str(folder / "cache"), "HF_HUB_OFFLINE": "1"}
     with (folder / "log").open("w") as log:
         command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
+        if phones:
+            command = [sys.executable, "audience.py", "--port", str(phones), "--app-port", str(port)]
         server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
     try:
-        _wait(f"http://127.0.0.1:{port}/_stcore/health", server, folder / "log")
+        wait_for(f"http://127.0.0.1:{port}/_stcore/health", server, folder / "log")
         yield f"http://127.0.0.1:{port}", server
     finally:
         server.terminate()
         server.wait(10)
 
 
-def _wait(url: str, server: subprocess.Popen, log: Path) -> None:
-    deadline = time.monotonic() + 60
+def wait_for(url: str, server: subprocess.Popen, log: Path) -> None:
+    """Until an address answers; fails with what the server wrote."""
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline and server.poll() is None:
         try:
             if httpx.get(url).status_code == 200:
@@ -68,13 +75,21 @@ def _wait(url: str, server: subprocess.Popen, log: Path) -> None:
     pytest.fail(f"the app did not start:\n{log.read_text()}")
 
 
-def pick_first_row(page: Any) -> None:
-    """Tick the first row of the last table; its cells are drawn on a canvas."""
+def pick_first_row(page: Any, leads_to: str) -> None:
+    """Tick the first row of the last table until a button appears; its cells are drawn on a canvas, which may still move."""
+    from playwright.sync_api import TimeoutError as NotYet
+
     table = page.locator("[data-testid=stDataFrame]").last
-    table.scroll_into_view_if_needed()
-    page.wait_for_timeout(500)  # for the scrolling to end
-    box = table.bounding_box()
-    page.mouse.click(box["x"] + 14, box["y"] + 52)
+    button = page.get_by_role("button", name=leads_to)
+    for _ in range(12):
+        table.scroll_into_view_if_needed()
+        page.wait_for_timeout(500)  # for the scrolling to end
+        box = table.bounding_box()
+        page.mouse.click(box["x"] + 14, box["y"] + 52)
+        with suppress(NotYet):
+            button.first.wait_for(timeout=20_000)
+            return
+    pytest.fail(f"no row could be picked: {leads_to} did not appear")
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ def ask(page: Page, prompt: str, **settings: str) -> None:
 
 def done(page: Page) -> None:
     expect(page).to_have_url(re.compile(r"x=[0-9a-f]{10}$"), timeout=LONG)
-    expect(page.get_by_role("button", name="JSON")).to_be_visible(timeout=LONG)
+    expect(page.get_by_role("button", name="Take away").first).to_be_visible(timeout=LONG)
 
 
 def test_landing_shows_three_scored_answers(page, address):

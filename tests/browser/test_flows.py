@@ -31,11 +31,11 @@ def test_a_ribbon_leads_to_its_prompts_and_a_prompt_to_compare(page, address):
     opened(page, address, "Flows")
     expect(page.get_by_text("got worse").first).to_be_visible(timeout=LONG)
     page.mouse.click(*biggest_ribbon(page))
-    heading = page.locator("h5").filter(has_text="prompts:")
+    heading = page.locator("h2").filter(has_text="prompts:")
     expect(heading).to_contain_text("→", timeout=LONG)
     count = int(re.match(r"([\d,]+) prompts", heading.inner_text())[1].replace(",", ""))
     assert 0 < count < 330
-    pick_first_row(page)
+    pick_first_row(page, "Open in Compare")
     page.get_by_role("button", name="Open in Compare").click(timeout=LONG)
     expect(page).to_have_url(re.compile(r"\?x=[0-9a-f]{10}$"), timeout=LONG)
     expect(page.locator("article[data-variant$=rl]")).to_be_visible(timeout=LONG)

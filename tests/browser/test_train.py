@@ -46,7 +46,7 @@ def test_a_run_outlives_tab_and_server_stops_and_goes_on(page, browser, tmp_path
         before = step(page)
         page.get_by_role("button", name="Stop and save").click()
         expect(page.get_by_role("button", name="Stop and save")).to_be_hidden(timeout=LONG)
-        pick_first_row(page)
+        pick_first_row(page, "Go on")
         page.get_by_role("button", name="Go on").click(timeout=LONG)
         assert step(page) >= before
         page.get_by_role("button", name="Stop and save").click()

@@ -69,7 +69,7 @@ def test_what_happens_around_toxic_words_is_told_drawn_and_tabled(open_page, rec
     app = open_page("results.py")
     assert not app.exception
     assert not app.info
-    assert "What happens around toxic words" in [heading.value for heading in app.subheader]
+    assert "What happens around toxic words" in [heading.value for heading in app.header]
     (told,) = [text.value for text in app.markdown if text.value.startswith("Around toxic words")]
     assert "in IT (" in told
     assert "lower at the word itself" in told
@@ -89,13 +89,6 @@ def test_missing_or_too_few_toxic_words_are_said(open_page, record_events, event
     assert not app.exception
     (info,) = app.info
     assert said in info.value
-
-
-def test_charts_are_saved_in_the_chosen_format(open_page):
-    app = open_page("results.py")
-    app.segmented_control(key="picture").set_value("png").run()
-    assert not app.exception
-    assert app.session_state["picture"] == "png"
 
 
 def test_the_papers_claims_have_a_published_value_ours_and_a_verdict(open_page):

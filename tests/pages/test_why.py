@@ -12,12 +12,12 @@ from detox_core.explain.explanation import Explanation
 from detox_core.explain.likelihood import Likelihood
 from detox_core.explain.methods import METHODS
 from detox_core.explain.why import Why
+from detox_core.figures.heatmap import first_word, heatmap_data
 from detox_core.figures.matrix import LONGEST, matrix_chart
 from detox_core.figures.steps import MEASURES, marked, steps_chart, steps_frame
 from detox_core.request import Request
 from detox_core.store import Store, recorded
 from detox_core.types import Comparison, Decoding, Generation, Span, Variant
-from pages.heatmap import first_word, heatmap_data
 from pages.why import influences, whole_answer
 
 VARIANTS = (Variant("it", "IT", "b"), Variant("ft", "FT", "b"))
