@@ -29,7 +29,7 @@ def _show() -> None:
     visitors = len({vote.visitor for vote in votes})
     people = f"{len(votes)} {'votes' if len(votes) > 1 else 'vote'} of {visitors} {'visitors' if visitors > 1 else 'visitor'}"
     st.caption(
-        f"Each visitor saw three blind answers A, B and C in an order of his own and voted once on each prompt: {people}. "
+        f"Each visitor saw three blind answers A, B and C, shuffled for each visitor, and voted once on each prompt: {people}. "
         "Lines: Wilson's 95 % intervals, which take the votes for independent. A page opened again counts as a new visitor."
     )
     told = ", ".join(f"{row.variant} {row.votes}" for row in table.itertuples())

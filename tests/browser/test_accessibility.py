@@ -90,7 +90,8 @@ def violations(page: Page) -> list[str]:
 @pytest.mark.parametrize("place", [*VIEWS, *PAGES])
 def test_page_has_no_violation_fits_a_phone_and_is_titled_in_order(visited, place):
     for theme, width in product(("light", "dark"), WIDTHS):
-        go(visited, place, theme)
+        if width == next(iter(WIDTHS)):
+            go(visited, place, theme)
         whole(visited, width)
         assert violations(visited) == [], (theme, width)
         wide = "[document.documentElement, document.querySelector('[data-testid=stMain]')].map(e => e.scrollWidth - e.clientWidth)"

@@ -27,7 +27,7 @@ SMALL = replace(
 
 
 @pytest.fixture(autouse=True)
-def fresh(app_cache):
+def fresh(isolated):
     """An empty stage for every test."""
     Store().change_stage(lambda _: Stage())
 

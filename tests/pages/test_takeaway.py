@@ -7,7 +7,7 @@ import pytest
 import streamlit as st
 
 from detox_core.store import recorded
-from pages.flows import DEMO
+from pages.prompts import DEMO
 
 BEGINS = {"pdf": b"%PDF", "svg": b"<?xml", "png": b"\x89PNG", "html": b"<!doctype html>", "bib": b"@misc", "json": b"{", "tex": b"% needs"}
 
