@@ -22,7 +22,7 @@ audience: $(VENV)/.app
 	$(BIN)/python audience.py $(ARGS)
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -q -rs
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -rs -n 2 --dist loadfile
 
 check: $(VENV)/.test
 	$(BIN)/ruff check .
