@@ -27,7 +27,7 @@ def open_page():
     """Open a page of the app in a fresh session."""
 
     def open_(page: str, **query: str) -> AppTest:
-        app = AppTest.from_file(str(ROOT / "pages" / page), default_timeout=60)
+        app = AppTest.from_file(str(ROOT / "pages" / page), default_timeout=180)
         for key, value in query.items():
             app.query_params[key] = value
         return app.run()
@@ -42,7 +42,7 @@ def generate():
     def generate_(app: AppTest, prompt: str) -> AppTest:
         app.text_area(key="prompt").input(prompt)
         app.button(key="generate").click().run()
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 400
         while "job" in app.session_state and time.monotonic() < deadline:
             time.sleep(0.2)
             app.run()

@@ -126,7 +126,7 @@ def test_matrix_stays_readable(prompt, answer):
 
 def finished(app):
     """Look until the engine has explained."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 400
     while "explanations_job" in app.session_state and time.monotonic() < deadline:
         time.sleep(0.2)
         app.run()
@@ -175,7 +175,7 @@ def test_methods_that_a_model_refuses_are_not_offered(open_page, make_base):
     Store().save(replace(record, id="tinyfalcon"))
     app = open_page("compare.py", x="tinyfalcon")
     app.segmented_control(key="view").set_value("why").run()
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 400
     while len(app.selectbox(key="method").options) < len(METHODS) - 1 and time.monotonic() < deadline:
         time.sleep(0.3)
         app.run()
