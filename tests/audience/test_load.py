@@ -79,8 +79,10 @@ def phone(address: str, prompt: str) -> tuple[dict[str, str], dict[str, dict]]:
 
 def test_forty_pages_stream_while_the_presenters_page_answers(tmp_path):
     port = free_port()
-    with serve(tmp_path, phones=port) as (app, _):
-        views, health = asyncio.run(forty_pages(f"http://127.0.0.1:{port}", f"{app}/_stcore/health"))
+    # A thread of its own: Playwright, where it ran before in this process, keeps a loop running in the main one.
+    with ThreadPoolExecutor(1) as thread, serve(tmp_path, phones=port) as (app, _):
+        pages = forty_pages(f"http://127.0.0.1:{port}", f"{app}/_stcore/health")
+        views, health = thread.submit(asyncio.run, pages).result()
     assert len(views) == PHONES
     assert [view["problem"] for view in views] == [""] * PHONES
     for number, view in enumerate(views):
