@@ -8,9 +8,10 @@ import pytest
 import torch
 from transformers.generation import TopPLogitsWarper
 
-from detox_core import generate as generate_module
+from detox_core import batch as batch_module
+from detox_core.batch import nucleus
 from detox_core.errors import BadInput, ModelError
-from detox_core.generate import generate, generate_many, nucleus
+from detox_core.generate import generate, generate_many
 from detox_core.models import templates
 from detox_core.models.loading import LoadedBase, load_base
 from detox_core.models.templates import Template
@@ -100,7 +101,7 @@ def test_same_seed_same_text_when_samples_are_added(base, family):
 
 def test_same_seed_same_text_in_small_batches(base, family, monkeypatch):
     whole = words(generate(base, PROMPT, family, replace(SAMPLED, samples=3)))
-    monkeypatch.setattr(generate_module, "MAX_ROWS", 4)
+    monkeypatch.setattr(batch_module, "MAX_ROWS", 4)
     assert words(generate(base, PROMPT, family, replace(SAMPLED, samples=3))) == whole
 
 
@@ -217,14 +218,14 @@ def test_stop_in_the_middle_keeps_the_text(base, family):
 
 
 def test_stop_of_a_first_batch_stops_the_following_ones(base, family, monkeypatch):
-    monkeypatch.setattr(generate_module, "MAX_ROWS", 3)
+    monkeypatch.setattr(batch_module, "MAX_ROWS", 3)
     replies = generate(base, PROMPT, family, replace(SAMPLED, samples=2), stop=AfterChecks(7))
     assert [(g.sample, g.finish, len(g.tokens)) for g in replies] == [(0, "stopped", 3), (1, "stopped", 1)] * 3
 
 
 def test_updates_grow_and_end_with_the_result(base, family, monkeypatch):
     clock = iter(range(10_000))
-    monkeypatch.setattr(generate_module.time, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(batch_module.time, "perf_counter", lambda: next(clock))
     updates: list[list[Generation]] = []
     result = generate(base, PROMPT, family, SAMPLED, updates.append)
     assert updates[-1] == result
@@ -317,8 +318,8 @@ MANY = [("What do you think of them?", 5), ("Hello", 1), ("I think that they are
 @pytest.mark.parametrize("decoding", [GREEDY, replace(SAMPLED, samples=2)])
 @pytest.mark.parametrize("few", [0, 16])
 def test_many_prompts_together_are_answered_as_each_alone(base, family, decoding, few, monkeypatch):
-    monkeypatch.setattr(generate_module, "FEW_ROWS", few)  # 0: rows that have ended always leave
-    monkeypatch.setattr(generate_module, "ROUND", 7)
+    monkeypatch.setattr(batch_module, "FEW_ROWS", few)  # 0: rows that have ended always leave
+    monkeypatch.setattr(batch_module, "ROUND", 7)
     together = generate_many(base, MANY, family, decoding)
     for (prompt, seed), replies in zip(MANY, together, strict=True):
         alone = generate(base, prompt, family, replace(decoding, seed=seed))
@@ -327,8 +328,8 @@ def test_many_prompts_together_are_answered_as_each_alone(base, family, decoding
 
 
 def test_rows_that_have_ended_leave_the_batch(base, family, monkeypatch):
-    monkeypatch.setattr(generate_module, "FEW_ROWS", 0)
-    monkeypatch.setattr(generate_module, "ROUND", 1)
+    monkeypatch.setattr(batch_module, "FEW_ROWS", 0)
+    monkeypatch.setattr(batch_module, "ROUND", 1)
     sizes = []
     forward = base.model.forward
     monkeypatch.setattr(base.model, "forward", lambda *args, **more: sizes.append(len(more["input_ids"])) or forward(*args, **more))

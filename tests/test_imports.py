@@ -14,7 +14,7 @@ LEVELS = (
     {"types", "errors"},
     {"demo", "request", "export", "figures", "interventions.registry", "stage.steps"},
     {"models", "data", "store"},
-    {"generate", "score", "explain", "interventions"},
+    {"batch", "generate", "score", "explain", "interventions"},
     {"compare", "measure", "train"},
     {"service", "stage", "audience"},
     {"cli", "bench", "doctor", "__main__", "export.commands"},

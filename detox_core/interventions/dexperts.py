@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import torch
 
-from detox_core.generate import nucleus
+from detox_core.batch import nucleus
 from detox_core.interventions.following import Follower
 from detox_core.interventions.protocol import Artifact, Patch, Row, Subject
 

@@ -9,9 +9,10 @@ from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
+from detox_core.batch import max_rows
 from detox_core.compare import Pool
 from detox_core.errors import BadInput
-from detox_core.generate import generate_many, max_rows
+from detox_core.generate import generate_many
 from detox_core.interventions.applying import OnPhase, fit_missing, fits_of
 from detox_core.interventions.registry import check_judge
 from detox_core.measure.measurement import NAME, Settings, appending, read_measurement, seed_of

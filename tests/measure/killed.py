@@ -18,7 +18,7 @@ from pathlib import Path
 
 import torch
 
-from detox_core import generate
+from detox_core import batch
 from detox_core.compare import Pool
 from detox_core.measure import entropy
 from detox_core.measure.meter import measure_into, settings_for
@@ -81,7 +81,7 @@ def explanation(pool: Pool, variants: list[Variant]) -> tuple[Run, int]:
 def measurement(pool: Pool, variants: list[Variant]) -> tuple[Run, int]:
     """A measurement that saves after every prompt, and its lines per prompt."""
     embed(["loads the encoder"])
-    generate.MAX_ROWS = len(variants)
+    batch.MAX_ROWS = len(variants)
     settings = settings_for("x", PROMPTS, variants, Decoding(max_new_tokens=16), [Scorer()], pool)
     return lambda path: measure_into(path, settings, PROMPTS, [Scorer()], pool), 1
 

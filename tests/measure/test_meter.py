@@ -67,7 +67,7 @@ def test_quality_is_judged_when_asked_for(family, fake_scorer):
 
 
 def test_a_scorer_that_fails_half_way_keeps_what_is_done(family, fake_scorer, tmp_path, monkeypatch):
-    monkeypatch.setattr("detox_core.generate.MAX_ROWS", 4)  # two prompts a block
+    monkeypatch.setattr("detox_core.batch.MAX_ROWS", 4)  # two prompts a block
     pool, path = Pool(), tmp_path / "m.jsonl"
     settings = settings_for("x", PROMPTS, family[:2], SHORT, [fake_scorer], pool)
     with pytest.raises(ScorerError, match="down"):
@@ -89,7 +89,7 @@ def test_a_finished_measurement_is_not_done_again(family, fake_scorer, tmp_path)
 
 
 def test_stop_ends_before_the_next_block(family, fake_scorer, monkeypatch):
-    monkeypatch.setattr("detox_core.generate.MAX_ROWS", 4)
+    monkeypatch.setattr("detox_core.batch.MAX_ROWS", 4)
     stop = threading.Event()
     rows = measure(PROMPTS, family[:2], SHORT, fake_scorer, on_progress=lambda *_: stop.set(), stop=stop)
     assert len(rows) == 2
