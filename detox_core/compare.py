@@ -133,6 +133,8 @@ def _answer(now: Comparison, variants: list[Variant], pool: Pool, on_progress: O
         )
         versions = {source: base.fingerprints[source] for v in ready for source in (v.base, v.adapter) if source}
         return replace(now, generations=(*now.generations, *replies), versions={**now.versions, **versions})
+    except InterruptedError:
+        return _failed(now, ready or variants, "Stopped before it was loaded.")
     except DetoxError as error:
         return _failed(now, ready or variants, str(error))
     except Exception as error:  # out of memory, a template that raises: one column's trouble must not cost the others

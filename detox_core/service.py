@@ -118,8 +118,15 @@ class Service:
         return [{"model": b.name, "mib": b.bytes / 2**20, "adapters": len(b.adapters), "choice": b.choice} for b in bases]
 
     def free(self) -> None:
-        """Unload all models, after the presenter's jobs already in line."""
-        self.run(lambda pool, _tell, _stop: pool.clear())
+        """Unload all models and scorers, after the presenter's jobs already in line."""
+
+        def unload(pool: "Pool", _tell: Any, _stop: Any) -> None:
+            from detox_core.score.registry import unload_scorers
+
+            unload_scorers()
+            pool.clear()
+
+        self.run(unload)
 
     def _start(self) -> None:
         with self._lock:
@@ -167,6 +174,7 @@ class Service:
 
     def _serve(self, job: Job, pool: "Pool") -> None:
         from detox_core.compare import compare
+        from detox_core.models.downloading import telling
 
         def on_phase(phase: str) -> None:
             job.phase = phase
@@ -177,13 +185,19 @@ class Service:
             job.comparison = comparison
             on_phase(phase)
 
+        def on_download(phase: str) -> None:
+            on_phase(phase)
+            if job.stopping.is_set():
+                raise InterruptedError("Stopped.")
+
         try:
-            if job.request:
-                job.comparison = compare(job.request, pool, on_progress, job.stopping)
-                if not job.audience:
-                    self._on_done(job.comparison)
-            elif job.task:
-                job.result = job.task(pool, on_phase, job.stopping)
+            with telling(on_download):
+                if job.request:
+                    job.comparison = compare(job.request, pool, on_progress, job.stopping)
+                elif job.task:
+                    job.result = job.task(pool, on_phase, job.stopping)
+            if job.comparison and not job.audience:
+                self._on_done(job.comparison)
             job.state = "done"
         except InterruptedError:
             job.error, job.state = "Stopped.", "failed"

@@ -65,13 +65,18 @@ def _failed(job: Job, place: str) -> None:
 def _watch(job: Job, slot: str) -> None:
     job.watch()
     place = service().position(job)
-    told = f"You are number {place + 1} in line." if place else f"{job.phase[:1].upper()}{job.phase[1:]}{_left(job.phase)} ..."
+    told = f"You are number {place + 1} in line." if place else f"{phase_of(job)} ..."
     with st.container(horizontal=True, vertical_alignment="center"):
         show_status(told, slot)
         if st.button("Stop", key=f"stop_{slot}", icon=":material/stop:", shortcut="Esc"):
             service().stop(job)
     if not job.active:
         st.rerun(scope="app")
+
+
+def phase_of(job: Job) -> str:
+    """What a job is doing, as the beginning of a sentence, and how long that still takes."""
+    return f"{job.phase[:1].upper()}{job.phase[1:]}{_left(job.phase)}"
 
 
 def _left(phase: str) -> str:

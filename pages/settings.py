@@ -142,7 +142,7 @@ def main() -> None:
     st.header("In memory")
     st.fragment(show_memory, run_every=2.0)()
     st.button(
-        "Unload all models",
+        "Unload all models and scorers",
         on_click=service().free,
         help="Frees the memory; the next comparison loads what it needs.",
         icon=":material/eject:",

@@ -11,6 +11,7 @@ import detox_core.score
 from detox_core.compare import Pool, compare
 from detox_core.errors import ModelError
 from detox_core.request import Request
+from detox_core.score.registry import get_scorer
 from detox_core.service import UNWATCHED_SECONDS, Job, Service
 from detox_core.types import Decoding, Variant
 
@@ -242,6 +243,14 @@ def test_free_unloads_after_the_jobs_in_line_and_later_jobs_load_again(family, t
     wait(first, second)
     assert (first.state, second.state) == ("done", "done")
     assert [row["model"] for row in service.memory()] == [family[0].base]
+
+
+def test_free_unloads_the_scorers_too():
+    before = get_scorer()
+    service = Service()
+    service.free()
+    wait(service.run(lambda *_: None))
+    assert get_scorer() is not before
 
 
 def test_another_task_gets_the_models_and_its_result_is_kept():

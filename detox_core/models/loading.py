@@ -17,6 +17,7 @@ from detox_core.demo import locate
 from detox_core.errors import ModelError
 from detox_core.models import smollm2
 from detox_core.models.checking import check_adapter, check_model_folder, fingerprint, first_line
+from detox_core.models.downloading import download
 from detox_core.models.mixing import PLAIN
 from detox_core.models.templates import Template, named_template
 
@@ -185,6 +186,7 @@ def fetch(source: str, patterns: list[str]) -> Path:
 
     Raises:
         ModelError: neither a folder nor something the Hub has, or no network to ask.
+        InterruptedError: the download was stopped.
     """
     if source == smollm2.NAME:
         return smollm2.smollm2_folder()
@@ -204,7 +206,9 @@ def fetch(source: str, patterns: list[str]) -> Path:
     if os.environ.get("HF_HUB_OFFLINE") == "1":
         raise ModelError(f"{source!r} is neither a folder nor downloaded yet, and the app is offline.")
     try:
-        return Path(snapshot_download(source, allow_patterns=patterns))
+        return download(source, patterns)
+    except InterruptedError:  # a kind of OSError
+        raise
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise ModelError(f"{source!r} is not a folder, and the Hub did not give it: {first_line(error)}") from error
 

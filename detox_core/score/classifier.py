@@ -92,6 +92,8 @@ def classifier(source: str) -> Classifier:
             raise ScorerError(f"{source} has no safetensors weights; pickle weights can run code when opened.")
         model = AutoModelForSequenceClassification.from_pretrained(folder, use_safetensors=True, trust_remote_code=False)
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    except InterruptedError:  # a kind of OSError: the download was stopped
+        raise
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         raise ScorerError(f"The scorer {source} could not be loaded: {first_line(error)}") from error
     except DetoxError as error:

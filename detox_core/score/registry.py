@@ -80,6 +80,11 @@ def get_scorer(name: str = "local") -> Scorer:
     return _load(name)
 
 
+def unload_scorers() -> None:
+    """Let go of all scorers; whoever asks for one next gets it loaded again."""
+    _load.cache_clear()
+
+
 @cache  # not on get_scorer: a cache takes get_scorer() and get_scorer("local") for two
 def _load(name: str) -> Scorer:
     preset = PRESETS.get(name)
