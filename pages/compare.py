@@ -18,6 +18,7 @@ from detox_core.stage.steps import Step
 from detox_core.store import recorded
 from detox_core.types import Comparison, Decoding
 from pages.answers import progress, show_answers
+from pages.asking import phase_of
 from pages.engine import service, store
 from pages.measuring import TYPED
 from pages.samples import headline
@@ -115,9 +116,18 @@ def prompt_box() -> None:
         settings()
     if state.get("problem"):
         st.error(literal(state.problem), icon=":material/error:")
-    examples = list(recorded())
-    if examples:
-        st.pills("Recorded examples", examples, key="chip", on_change=pick_example, format_func=title)
+    with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
+        if examples := list(recorded()):
+            st.pills("Recorded examples", examples, key="chip", on_change=pick_example, format_func=title, width="content")
+        blurred = "Hover over a word, or reach it with Tab, to read it."
+        st.toggle(
+            "Blur toxic words",
+            key="blur",
+            on_change=lambda: state.update(blur_chosen=True),
+            help=blurred,
+            width="content",
+            persist_state="session",
+        )
 
 
 def title(name: str) -> str:
@@ -159,8 +169,6 @@ def settings() -> None:
         st.slider(
             "top-p", 0.05, 1.0, key="top_p", step=0.05, help="Sample only from the likeliest tokens with this total probability.", **keep
         )
-    blurred = "Hover over a word, or reach it with Tab, to read it."
-    st.toggle("Blur toxic words", key="blur", on_change=lambda: state.update(blur_chosen=True), help=blurred, **keep)
 
 
 def scorer_label(name: str) -> str:
@@ -174,11 +182,12 @@ def show_job(job: Job) -> None:
     place = service().position(job)
     if place:
         st.info(f"You are number {place + 1} in line. Others are being served first.", icon=":material/hourglass_top:")
-    elif job.active and job.comparison is None:
+    elif job.active and job.phase == "waiting":
         st.info("Loading the models; this happens once and takes a few seconds.", icon=":material/hourglass_top:")
+    elif job.active:
+        how_far = progress(job.comparison) if job.comparison and job.phase == "writing" else ""
+        st.caption(literal(f"{phase_of(job)} ... {how_far}"))
     if job.comparison:
-        how_far = progress(job.comparison) if job.phase == "writing" else ""
-        st.caption(literal(f"{job.phase[:1].upper()}{job.phase[1:]} ... {how_far}") if job.active else "Done.")
         show_answers(job.comparison, blur=state.blur, writing=job.active, key="answers-live")
     if not job.active:
         st.rerun(scope="app")
@@ -224,7 +233,7 @@ def show_record(record: Comparison) -> None:
         f"{record.created.replace('T', ' ').replace('+00:00', ' UTC')}."
     )
     show_views(record)
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, vertical_alignment="center"):
         starred = store().stage().place(record.id) is not None
         told = "Takes it off the stage." if starred else "Puts it on the stage, to be shown in front of people."
         st.button(

@@ -6,10 +6,8 @@ import streamlit as st
 
 from detox_core.explain.methods import METHODS
 from detox_core.models.variants import FAMILY, SMOLLM2_FAMILY
-from detox_core.service import Job
 from detox_core.types import Comparison
 from pages.asking import ask
-from pages.engine import service
 from pages.text import literal
 
 state = st.session_state
@@ -26,11 +24,12 @@ TARGETS = {
 
 def how_explained(record: Comparison) -> tuple[str, Any]:
     """Method and target, as chosen among those that run on the models of the record."""
-    refused = _refused(record)
-    offered = [name for name in METHODS if name not in refused]
-    if state.get("method") not in offered:
-        state.method = offered[0]
-    with st.popover("Method", icon=":material/tune:"):
+    popover = st.popover("Method", icon=":material/tune:", key="methods", on_change="rerun")
+    with popover:
+        refused = _refused(record, bool(popover.open))
+        offered = [name for name in METHODS if name not in refused]
+        if state.get("method") not in offered:
+            state.method = offered[0]
         method = st.selectbox("Method", offered, key="method", format_func=lambda name: METHODS[name].label)
         card = METHODS[method]
         cost = f"{card.cost} n: tokens of the answer; T: of prompt and answer."
@@ -50,26 +49,24 @@ def how_explained(record: Comparison) -> tuple[str, Any]:
     return method, target if card.targets else USUAL[1]
 
 
-def _refused(record: Comparison) -> dict[str, str]:
-    """Methods that are not offered for a record, and why not. The embedded families run them all; other models are tried once."""
+def _refused(record: Comparison, wanted: bool) -> dict[str, str]:
+    """Methods that are not offered for a record, and why not.
+
+    The embedded families run them all. Other models are tried once, when somebody wants to choose: it can take minutes.
+    """
     bases = tuple(dict.fromkeys(variant.base_key for variant in record.variants))
     if {base[0] for base in bases} <= EMBEDDED:
         return {}
-    jobs: dict[tuple, Job] = state.setdefault("method_jobs", {})
-    if bases not in jobs:
-        one_of_each = {variant.base_key: variant for variant in record.variants}.values()
+    one_of_each = {variant.base_key: variant for variant in record.variants}.values()
 
-        def task(pool: Any, _on_phase: Any, _stop: Any) -> dict[str, str]:
-            from detox_core.explain.others import refusals
+    def task(pool: Any, on_phase: Any, stop: Any) -> dict[str, str]:
+        from detox_core.explain.others import refusals
 
-            return refusals(pool.get(variant) for variant in one_of_each)
+        return refusals([pool.get(variant) for variant in one_of_each], on_phase, stop)
 
-        jobs[bases] = service().run(task)
-    job = jobs[bases]
-    if job.state == "done":
-        return dict(job.result)
-    why = "They are being tried on this model." if job.active else job.error or "They could not be tried on this model."
-    return {name: why for name, card in METHODS.items() if not card.ours}
+    found = ask("trials", bases, lambda: task if wanted else None, KEPT)
+    foreign = (name for name, card in METHODS.items() if not card.ours)
+    return dict.fromkeys(foreign, "They have not been tried on this model.") if found is None else found
 
 
 def _by_reason(refused: dict[str, str]) -> dict[str, list[str]]:

@@ -10,7 +10,7 @@ import tempfile
 import threading
 import warnings
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, cast
@@ -99,10 +99,19 @@ def works(base: LoadedBase, method: str) -> str | None:
     return known[method]
 
 
-def refusals(bases: Iterable[LoadedBase]) -> dict[str, str]:
-    """The methods that do not run on every one of these models, each with a sentence why not."""
-    bases = list(bases)
-    found = {method: next((why for base in bases if (why := works(base, method))), None) for method in METHODS}
+def refusals(
+    bases: Sequence[LoadedBase], on_phase: Callable[[str], None] = lambda _: None, stop: threading.Event | None = None
+) -> dict[str, str]:
+    """The methods that do not run on every one of these models, each with a sentence why not.
+
+    Raises:
+        InterruptedError: stopped.
+    """
+    found = {}
+    for number, method in enumerate(METHODS, start=1):
+        _heed(stop)
+        on_phase(f"trying the methods on this model: method {number} of {len(METHODS)}")
+        found[method] = next((why for base in bases if (why := works(base, method))), None)
     return {method: why for method, why in found.items() if why}
 
 

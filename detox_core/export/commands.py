@@ -93,10 +93,6 @@ def _comparison(options: argparse.Namespace) -> Write:
     return write
 
 
-def _json(record: Comparison) -> str:
-    return json.dumps(record.to_dict(), indent=1)
-
-
 def _heatmap(options: argparse.Namespace) -> Write:
     from detox_core.export.heatmap import heatmap_figure
     from detox_core.figures.heatmap import heatmap_data
