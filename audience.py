@@ -65,17 +65,18 @@ class Door:
         if scope["type"] != "http" or ".." in scope["path"] or not OPEN.fullmatch(f"{scope['method']} {scope['path']}"):
             await PlainTextResponse("There is nothing here.", 404)(scope, receive, send)
             return
-        size = Headers(scope=scope).get("content-length", "" if scope["method"] == "POST" else "0")
-        if not size.isdecimal() or int(size) > MAX_BYTES:
+        headers = Headers(scope=scope)
+        size = headers.get("content-length", "" if scope["method"] == "POST" else "0")
+        if "transfer-encoding" in headers or not size.isdecimal() or int(size) > MAX_BYTES:
             await PlainTextResponse(f"A request may have {MAX_BYTES:,} bytes.", 413)(scope, receive, send)
             return
 
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers["Content-Security-Policy"] = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; frame-ancestors 'none'"
-                headers["Referrer-Policy"] = "no-referrer"
-                headers["X-Content-Type-Options"] = "nosniff"
+                answer = MutableHeaders(scope=message)
+                answer["Content-Security-Policy"] = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; frame-ancestors 'none'"
+                answer["Referrer-Policy"] = "no-referrer"
+                answer["X-Content-Type-Options"] = "nosniff"
             await send(message)
 
         await self.app(scope, receive, guarded)
@@ -248,6 +249,9 @@ def open_page(room: Room, port: int = PORT, host: str = "0.0.0.0") -> Served:
         raise BadInput(
             f"The page cannot be served on port {port}: it is taken, or not allowed. Choose another, for example {port + 1}."
         ) from error
+    except Exception as error:  # Gradio asks its own page once, and tells of it in many ways
+        page.close(verbose=False)
+        raise BadInput(f"The page was opened, but this computer cannot reach it ({error}). Behind a proxy, set NO_PROXY=*.") from error
 
     def close() -> None:
         page.close(verbose=False)

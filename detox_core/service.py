@@ -47,7 +47,7 @@ class Job:
 
     def watch(self) -> None:
         """Somebody is looking; call at least every few seconds."""
-        self.watched = time.monotonic()
+        self.watched = max(self.watched, time.monotonic())
 
 
 class Service:

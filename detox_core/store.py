@@ -76,6 +76,11 @@ class Store:
             connection.execute("INSERT OR REPLACE INTO stage VALUES (?, ?)", (CURRENT, changed.to_json()))
         return changed
 
+    def empty_stage(self) -> None:
+        """Begin anew with an empty stage, whatever is there now, even if it cannot be read."""
+        with self._connect() as connection:
+            connection.execute("DELETE FROM stage")
+
     def vote(self, vote: Vote) -> bool:
         """Remember a vote; False = this visitor has voted on that ballot already, and the first vote stands."""
         with self._connect() as connection:

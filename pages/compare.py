@@ -205,6 +205,7 @@ def finish(job: Job) -> None:
 
 def star(record: Comparison) -> None:
     """Star was pressed: onto the stage, or off it."""
+    state.pop("stage_said", None)  # its way back would take this step off again
     store().change_stage(lambda stage: stage.add(Step(record)) if stage.place(record.id) is None else stage.remove(record.id))
 
 
@@ -218,6 +219,17 @@ def printed(record: Comparison) -> Any:
 def as_json(record: Comparison) -> str:
     """The comparison as it is stored."""
     return json.dumps(record.to_dict(), indent=1)
+
+
+def star_button(record: Comparison) -> None:
+    """Onto the stage, or off it."""
+    try:
+        starred, readable = store().stage().place(record.id) is not None, True
+        told = "Takes it off the stage." if starred else "Puts it on the stage, to be shown in front of people."
+    except DetoxError as error:
+        starred, readable, told = False, False, str(error)
+    label, icon = "Unstar" if starred else "Star", ":material/star:"
+    st.button(label, icon=icon, shortcut="S", on_click=star, args=(record,), key="star", help=told, disabled=not readable)
 
 
 def show_record(record: Comparison) -> None:
@@ -234,11 +246,7 @@ def show_record(record: Comparison) -> None:
     )
     show_views(record)
     with st.container(horizontal=True, vertical_alignment="center"):
-        starred = store().stage().place(record.id) is not None
-        told = "Takes it off the stage." if starred else "Puts it on the stage, to be shown in front of people."
-        st.button(
-            "Unstar" if starred else "Star", icon=":material/star:", shortcut="S", on_click=star, args=(record,), key="star", help=told
-        )
+        star_button(record)
         take_away(
             record.id,
             figure=partial(printed, record),

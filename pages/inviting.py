@@ -7,6 +7,7 @@ import streamlit as st
 
 from detox_core.audience.room import MAX_CHARACTERS, MAX_PROMPTS, PORT
 from detox_core.errors import DetoxError
+from detox_core.request import clean_prompt
 from pages.engine import room
 from pages.text import literal
 
@@ -91,24 +92,41 @@ def _show_rules() -> None:
     rules = room().rules
     state.update(rule_open=rules.open, rule_free_text=rules.free_text, rule_keep_prompts=rules.keep_prompts)
     state.rule_prompts = "\n".join(rules.prompts)
-    st.toggle("Take prompts and votes", key="rule_open", on_change=_change, help="Off: the page stays up and says that it is paused.")
+    paused = "Off: the page stays up and says that it is paused."
+    st.toggle("Take prompts and votes", key="rule_open", on_change=_change, args=("open",), help=paused)
     typed = f"Up to {MAX_CHARACTERS} characters each. Off: only the prompts below can be picked."
-    st.toggle("Visitors may type prompts of their own", key="rule_free_text", on_change=_change, help=typed)
+    st.toggle("Visitors may type prompts of their own", key="rule_free_text", on_change=_change, args=("free_text",), help=typed)
     kept = "Off: only the vote is kept, not what was typed. Tell the room before you turn it on."
-    st.toggle("Keep those prompts with their votes", key="rule_keep_prompts", on_change=_change, help=kept, disabled=not rules.free_text)
+    st.toggle(
+        "Keep those prompts with their votes",
+        key="rule_keep_prompts",
+        on_change=_change,
+        args=("keep_prompts",),
+        help=kept,
+        disabled=not rules.free_text,
+    )
     with st.expander(f"Prompts to pick from ({len(rules.prompts)})"):
         told = f"At most {MAX_PROMPTS}. They are answered once, before anybody asks, and everybody gets the same texts."
-        st.text_area("One a line", key="rule_prompts", on_change=_change, height=220, help=told)
+        st.text_area("One a line", key="rule_prompts", on_change=_change, args=("prompts",), height=220, help=told)
 
 
-def _change() -> None:
-    """A rule was changed; it holds from the next prompt on."""
-    rules = room().rules
-    rules.open, rules.free_text = state.rule_open, state.rule_free_text
-    rules.keep_prompts = state.rule_keep_prompts and state.rule_free_text
-    lines = [line.strip()[:MAX_CHARACTERS].strip() for line in state.rule_prompts.splitlines()]
-    prompts = tuple(dict.fromkeys(line for line in lines if line))[:MAX_PROMPTS]
+def _change(rule: str) -> None:
+    """A rule was changed; it holds from the next prompt on. The others may be another tab's."""
+    rules, value = room().rules, state[f"rule_{rule}"]
+    if rule != "prompts":
+        setattr(rules, rule, value)
+        rules.keep_prompts = rules.keep_prompts and rules.free_text
+        return
+    prompts = tuple(dict.fromkeys(line for line in map(_cleaned, value.splitlines()) if line))[:MAX_PROMPTS]
     if prompts != rules.prompts:
         rules.prompts = prompts
         if room().served:
             room().prepare()
+
+
+def _cleaned(line: str) -> str:
+    """A line as it is compared with what a phone asks for; empty if nothing is left of it."""
+    try:
+        return clean_prompt(clean_prompt(line)[:MAX_CHARACTERS])
+    except DetoxError:
+        return ""

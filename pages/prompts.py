@@ -10,6 +10,7 @@ from detox_core.data.filtering import save_rows
 from detox_core.data.reading import Pair
 from detox_core.demo import RECORDED
 from detox_core.errors import DetoxError
+from detox_core.export.tables import csv
 from detox_core.measure.flow import by_prompt, score_column
 from detox_core.measure.measurement import Settings, open_prompt
 from pages.engine import store
@@ -52,11 +53,11 @@ def show_prompts(path: str, settings: Settings, frame: pd.DataFrame, scores: pd.
         st.caption(f"The {SHOWN:,} with the largest differences; the download has all.")
     rows = shown["selection"]["rows"]
     with st.container(horizontal=True):
-        csv = partial(_csv, frame, ids, stars)
-        st.download_button("Prompts and replies (CSV)", csv, "prompts.csv", "text/csv", icon=":material/download:")
+        whole = partial(_csv, frame, ids, stars)
+        st.download_button("Prompts and replies (CSV)", whole, "prompts.csv", "text/csv", icon=":material/download:")
         kept = prompts.loc[prompts.index.isin(stars)].assign(note=lambda part: part.index.map(stars))
         if len(kept):
-            st.download_button("Stars and notes (CSV)", kept.to_csv(), "stars.csv", "text/csv", icon=":material/star:")
+            st.download_button("Stars and notes (CSV)", csv(kept.reset_index()), "stars.csv", "text/csv", icon=":material/star:")
             with st.popover("Train on the stars", icon=":material/model_training:"):
                 as_data(frame, scorer, list(stars), path)
     if rows:
@@ -92,7 +93,7 @@ def pairs_of(frame: pd.DataFrame, column: str, starred: list[str]) -> tuple[list
 
 def _csv(frame: pd.DataFrame, ids: pd.Index, stars: dict[str, str]) -> str:
     mine = frame[frame["id"].isin(ids)]
-    return str(mine.assign(starred=mine["id"].isin(stars), note=mine["id"].map(stars)).to_csv(index=False))
+    return csv(mine.assign(starred=mine["id"].isin(stars), note=mine["id"].map(stars)))
 
 
 def show_prompt(path: str, settings: Settings, frame: pd.DataFrame, scorer: str, prompt: str) -> None:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +137,8 @@ def take_stars() -> None:
             steps.append(Step(open_prompt(path, prompt), note))
         except DetoxError as error:
             problems.append(str(error))
-    undoable(lambda stage: _with(stage, steps), "What is starred on Flows is on the stage.", lambda _: before)
+    added = [step.comparison.id for step in steps if before.place(step.comparison.id) is None]
+    undoable(lambda stage: _with(stage, steps), "What is starred on Flows is on the stage.", lambda now: reduce(Stage.remove, added, now))
     if problems:
         state.stage_said = (problems[0], None)
 
@@ -154,11 +156,11 @@ def show_step(stage: Stage, number: int, step: Step) -> None:
         with st.container(horizontal=True, vertical_alignment="bottom"):
             # Another tab may have changed them; what is typed here is kept before it is shown.
             state[f"stage-note-{one.id}"], state[f"stage-view-{one.id}"] = step.note, step.view
-            keep: dict[str, Any] = {"on_change": edit, "args": (one.id,)}
-            st.text_input("Note", key=f"stage-note-{one.id}", placeholder="what to say", max_chars=500, **keep)
+            note, view = ({"on_change": edit, "args": (one.id, field)} for field in ("note", "view"))
+            st.text_input("Note", key=f"stage-note-{one.id}", placeholder="what to say", max_chars=500, **note)
             words = "The words an answer hangs on are recorded when this is chosen; from then on W shows them, too."
             st.segmented_control(
-                "Opens with", list(VIEWS), key=f"stage-view-{one.id}", format_func=VIEWS.__getitem__, required=True, help=words, **keep
+                "Opens with", list(VIEWS), key=f"stage-view-{one.id}", format_func=VIEWS.__getitem__, required=True, help=words, **view
             )
 
 
@@ -179,10 +181,10 @@ def place_buttons(stage: Stage, number: int, step: Step) -> None:
     st.button("Remove", icon=":material/delete:", on_click=undoable, args=back, key=f"stage-remove-{name}", type="tertiary")
 
 
-def edit(comparison_id: str) -> None:
-    """Note or view of a step was changed."""
-    note, view = state[f"stage-note-{comparison_id}"], state[f"stage-view-{comparison_id}"]
-    change(lambda now: now.change(comparison_id, note=note, view=view))
+def edit(comparison_id: str, field: str) -> None:
+    """Note or view of a step was changed; the other may be another tab's."""
+    value = state[f"stage-{field}-{comparison_id}"]
+    change(lambda now: now.change(comparison_id, **{field: value}))
 
 
 def explain(stage: Stage) -> None:
@@ -249,9 +251,14 @@ def show_list(stage: Stage) -> None:
 
 
 def main() -> None:
-    stage = store().stage()
+    try:
+        stage = store().stage()
+    except DetoxError as error:
+        st.error(literal(str(error)), icon=":material/error:")
+        st.button("Begin with an empty stage", on_click=store().empty_stage, icon=":material/delete:", key="stage-empty")
+        return
     if "present" in st.query_params and stage.steps:
-        wanted = st.query_params["present"]
+        wanted = st.query_params["present"][:6]
         present(stage, min(max(1, int(wanted) if wanted.isdecimal() else 1), len(stage.steps)))
     else:
         show_list(stage)

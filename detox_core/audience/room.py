@@ -53,6 +53,7 @@ class Ballot:
     Attributes:
         id: the curated prompt, or a random token: which answers these are.
         order: the variants behind A, B and C.
+        keep: whether the prompt might be kept when it was asked.
         asked: when, in seconds of the monotonic clock.
     """
 
@@ -61,6 +62,7 @@ class Ballot:
     curated: bool
     order: tuple[Variant, ...]
     job: Job
+    keep: bool
     asked: float = field(default_factory=time.monotonic)
 
     def behind(self, letter: str) -> Variant:
@@ -131,10 +133,11 @@ class Room:
         with self._lock:
             visitor = self._visitor(session)
             _slow_down(visitor.asked)
+            name, job = text if curated else secrets.token_hex(8), self._job(text, curated)
             if visitor.ballot and not visitor.ballot.curated:
                 self.service.stop(visitor.ballot.job)
-            name = text if curated else secrets.token_hex(8)
-            visitor.ballot = Ballot(name, text, curated, self._order(visitor.token, name), self._job(text, curated))
+            keep = curated or self.rules.keep_prompts
+            visitor.ballot = Ballot(name, text, curated, self._order(visitor.token, name), job, keep)
             return visitor.ballot
 
     def current(self, session: str) -> Ballot | None:
@@ -153,13 +156,13 @@ class Room:
         ballot = visitor.ballot
         if not self.rules.open:
             raise BadInput("The presenter has paused this page. Votes are not taken at the moment.")
-        if ballot is None or (_broken(ballot.job) and not ballot.job.active):
+        if ballot is None or (broken(ballot.job) and not ballot.job.active):
             raise BadInput("There is nothing to vote on yet. Ask for answers first.")
         if ballot.job.active:
             raise BadInput("The answers are not complete yet. Vote when they are.")
         if not isinstance(letter, str) or not ballot.replies().get(letter):
             raise BadInput(f"There is no answer {str(letter)[:20]!r}. Vote for one of {', '.join(LETTERS[: len(ballot.order)])}.")
-        kept = ballot.prompt if ballot.curated or self.rules.keep_prompts else None
+        kept = ballot.prompt if ballot.curated or (ballot.keep and self.rules.keep_prompts) else None
         now = datetime.now(UTC).isoformat(timespec="seconds")
         if not self.store.vote(Vote(visitor.token, ballot.id, kept, ballot.behind(letter).id, letter, now)):
             raise BadInput("You have voted on these answers already. Try another prompt.")
@@ -205,7 +208,7 @@ class Room:
             self._own.append(self.service.submit(request, audience=True))
             return self._own[-1]
         job = self._curated.get(request)
-        if job is None or _broken(job):
+        if job is None or (broken(job) and not job.active):
             job = self._curated[request] = self.service.submit(request, audience=True)
             job.watched = math.inf  # everybody's: it is finished even if nobody is waiting
             if len(self._curated) > KEPT_JOBS:
@@ -219,7 +222,7 @@ def _decoding(prompt: str) -> Decoding:
     return replace(example.decoding, samples=1) if example else DECODING
 
 
-def _broken(job: Job) -> bool:
+def broken(job: Job) -> bool:
     """Whether its answers are not what the next visitor should get: it failed, was stopped, or a variant did not answer."""
     return job.state == "failed" or job.stopping.is_set() or bool(job.comparison and job.comparison.errors)
 

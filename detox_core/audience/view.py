@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from detox_core.audience.room import Ballot, Room
+from detox_core.audience.room import Ballot, Room, broken
 from detox_core.figures.colors import RAMPS
 from detox_core.types import Generation, Score, Variant, bucket
 
@@ -17,11 +17,14 @@ def picture(room: Room, session: str, ballot: Ballot) -> dict[str, Any]:
     if job.state == "failed":
         return {**NOTHING, "prompt": ballot.prompt, "problem": f"There are no answers: {job.error} Pick a prompt to try again."}
     ready = not job.active
+    if ready and broken(job):
+        sorry = "Not every model answered to the end, so there is nothing to vote on. Pick a prompt to try again."
+        return {**NOTHING, "prompt": ballot.prompt, "problem": sorry}
     voted = (room.voted(session, ballot) or "") if ready else ""
     answers = [
         {
             "letter": letter,
-            "parts": _parts(reply, voted) if reply or not ready else [["This model did not answer.", False]],
+            "parts": _parts(reply, voted),
             "writing": not ready and job.state == "running",
             **(_reveal(room, ballot, variant, reply.score if reply else None) if voted else {}),
         }

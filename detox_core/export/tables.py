@@ -30,8 +30,10 @@ SPECIAL = {
     "\N{RIGHT DOUBLE QUOTATION MARK}": "''",
 }
 ACCENTS = "\u0300\u0301\u0302\u0303\u0304\u0306\u0307\u0308\u030a\u030b\u030c\u0327"  # which LaTeX sets without further packages
+LAST = "\u017f"  # later letters with accents want further packages
 LETTERS = "ßæÆøØœŒłŁ£§©"
 NUMBER = re.compile(r"^[+\-\N{MINUS SIGN}]?\d[\d,]*(\.\d+)?( ?%| x)?( \[[^\]]*\])?$")
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a formula begins
 LONG = 36  # characters of a cell, above which its column is wrapped
 MANY = 6  # columns, above which type is small
 
@@ -76,8 +78,12 @@ def latex(table: pd.DataFrame, caption: str, label: str, command: str = "") -> s
 
 
 def csv(table: pd.DataFrame) -> str:
-    """The table without its index; numbers in full."""
-    return str(table.to_csv(index=False))
+    """The table without its index; numbers in full. A text that a spreadsheet would run as a formula gets an apostrophe before it."""
+    return str(table.map(_inert).to_csv(index=False))
+
+
+def _inert(cell: Any) -> Any:
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) and not NUMBER.match(cell) else cell
 
 
 def _cells(column: pd.Series) -> list[str]:
@@ -113,6 +119,6 @@ def _long(values: list[str]) -> bool:
 
 def _letter(letter: str) -> str:
     base, *accents = list(unicodedata.normalize("NFD", letter))
-    if (" " <= base <= "~" and all(accent in ACCENTS for accent in accents)) or letter in LETTERS:
+    if (" " <= base <= "~" and letter <= LAST and all(accent in ACCENTS for accent in accents)) or letter in LETTERS:
         return letter
     return f"{{[}}U+{ord(letter):04X}]" if letter.isprintable() else " "

@@ -36,8 +36,12 @@ def heatmap_data(record: Comparison, found: Any, theme: str, *, unit: str = "wor
         start = first_word(texts[prompt:], toxic[prompt:])
         rows.append({**row, "words": texts, "prompt": prompt, "own": own, "toxic": toxic, "matrix": shares, "start": start})
     together = found.answer_of is not None
+    difference = difference and together and "error" not in rows[0]
+    for row in rows[1:] if difference else ():
+        if "error" not in row and row["words"] != rows[0]["words"]:
+            row["error"] = f"It read other words than {rows[0]['label']}, so there is no difference to show."
     signature = f"{record.id} {found.answer_of} {unit}"
-    return {"rows": rows, "together": together, "difference": difference and together, "signature": signature}
+    return {"rows": rows, "together": together, "difference": difference, "signature": signature}
 
 
 def first_word(texts: list[str], toxic: list[bool]) -> int:

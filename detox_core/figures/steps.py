@@ -14,6 +14,12 @@ from detox_core.types import Comparison, Span
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 
 
+def _divergence(explanation: Any, first: Any) -> np.ndarray:
+    """From the first model's attribution; not a number where that read other words, or there is none."""
+    alike = first is not None and first.pieces == explanation.pieces
+    return explanation.divergence(first) if alike else explanation.entropy() * np.nan
+
+
 @dataclass(frozen=True)
 class Measure:
     """A number per answer token.
@@ -57,7 +63,7 @@ MEASURES = {
         "Other reading of the prompt than the first model",
         "KL(attribution || first model's), bits",
         "How differently the attribution is spread over the prompt; 0 = as in the first model. Only on one and the same answer.",
-        lambda explanation, _likelihood, _row, first: explanation.divergence(first) if first else explanation.entropy() * np.nan,
+        lambda explanation, _likelihood, _row, first: _divergence(explanation, first),
     ),
     "predictive": Measure(
         "Predictive entropy",

@@ -141,7 +141,7 @@ def read_stage(text: str | bytes, name: str = "The file") -> Stage:
         BadInput: it is no stage, of another version, or one of its steps is damaged; names the step.
     """
     try:
-        data = json.loads(text)
+        data = json.loads(text, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
         raise BadInput(f"{name} is not a stage: it is no JSON ({error}). Take a file that was exported on the page Stage.") from error
     if not isinstance(data, dict) or data.get("format") != FORMAT or not isinstance(data.get("steps"), list):
@@ -152,12 +152,20 @@ def read_stage(text: str | bytes, name: str = "The file") -> Stage:
     for number, given in enumerate(data["steps"], start=1):
         try:
             step = _step(given)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
             raise BadInput(f"{name}: step {number} is damaged: {_told(error)}. Export it anew, or take the step out.") from error
         if (first := stage.place(step.comparison.id)) is not None:
             raise BadInput(f"{name}: step {number} is the same comparison as step {first + 1}. Take one of them out.")
         stage = stage.add(step)
+    try:
+        stage.to_json().encode()
+    except UnicodeEncodeError as error:
+        raise BadInput(f"{name} has half a character in one of its texts. Export it anew.") from error
     return stage
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not allowed")
 
 
 def _step(given: Any) -> Step:

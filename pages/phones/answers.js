@@ -5,6 +5,7 @@ const make = (tag, className, text) => {
   if (text !== undefined) made.textContent = text;
   return made;
 };
+const AGAIN = 4000; // milliseconds after which a vote that did not come through can be tried again
 let shape = "";
 let turn = 0; // which question these answers belong to
 let clear = false; // whether this visitor wants to read the texts
@@ -46,7 +47,9 @@ const card = (answer, data) => {
   if (data.ready && !data.voted) {
     const button = make("button", "vote", `I would post ${answer.letter}`);
     button.onclick = () => {
-      element.querySelectorAll("button.vote").forEach((other) => (other.disabled = true));
+      const mine = [...element.querySelectorAll("button.vote")];
+      mine.forEach((other) => (other.disabled = true));
+      setTimeout(() => mine.forEach((other) => (other.disabled = false)), AGAIN); // a vote that counted has taken them away
       trigger("click", { letter: answer.letter });
     };
     made.append(button);
@@ -56,6 +59,7 @@ const card = (answer, data) => {
 
 const veil = () => {
   element.querySelector(".cards").classList.toggle("blur", !clear);
+  element.querySelectorAll(".cards .words").forEach((words) => words.setAttribute("aria-hidden", String(!clear)));
   const button = element.querySelector(".veil");
   button.textContent = clear ? "Blur the answers" : "Show the answers";
   button.classList.toggle("strong", !clear);

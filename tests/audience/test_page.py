@@ -110,6 +110,8 @@ def test_uploads_are_refused(door):
     assert httpx.post(f"{door}/gradio_api/upload", files={"files": b"x"}).status_code == 404
     assert httpx.post(f"{door}/gradio_api/queue/join", content=b"x" * (MAX_BYTES + 1)).status_code == 413
     assert httpx.post(f"{door}/gradio_api/queue/join", content=iter([b"x"])).status_code == 413, "of unknown length"
+    chunked = {"Content-Length": "2", "Transfer-Encoding": "chunked"}
+    assert b" 413 " in raw(int(door.rpartition(":")[2]), "POST", "/gradio_api/queue/join", chunked).splitlines()[0]
 
 
 def test_configuration_names_no_path_of_this_computer(door, isolated):
@@ -170,8 +172,9 @@ def test_address_is_this_computers_and_loopback_without_a_network(monkeypatch):
     assert lan_address() == "127.0.0.1"
 
 
-def raw(port: int, method: str, path: str) -> bytes:
+def raw(port: int, method: str, path: str, headers: dict[str, str] | None = None) -> bytes:
     """The reply to a path exactly as it is written: httpx would tidy it."""
     with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
-        connection.sendall(f"{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        lines = [f"{name}: {value}" for name, value in {"Host": "x", "Connection": "close", **(headers or {})}.items()]
+        connection.sendall("\r\n".join([f"{method} {path} HTTP/1.1", *lines, "", ""]).encode())
         return b"".join(iter(lambda: connection.recv(65536), b""))

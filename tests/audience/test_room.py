@@ -1,9 +1,11 @@
 """Blind answers, votes, limits, and what is kept of a visitor."""
 
 import itertools
+import math
 import sqlite3
 import threading
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -12,6 +14,7 @@ from detox_core.audience import room as module
 from detox_core.audience.room import ASKS_A_MINUTE, DECODING, LETTERS, MAX_CHARACTERS, MAX_LINE
 from detox_core.audience.view import picture
 from detox_core.errors import BadInput
+from detox_core.request import new_comparison
 from detox_core.store import recorded
 from detox_core.types import Vote
 from tests.audience.conftest import until
@@ -224,6 +227,44 @@ def test_failed_generation_is_told_and_made_again_for_the_next(room, ask, monkey
         room.vote("phone", "A")
     monkeypatch.setattr(detox_core.compare, "compare", engine)
     assert ask("phone", "Hello you").job.state == "done"
+
+
+def test_missing_answer_is_told_and_those_who_wait_do_not_ask_again(room, held):
+    room.variants = (*room.variants[:2], replace(room.variants[2], adapter="/nowhere"))
+    ballot = room.ask("phone", "Hello you")
+    until(lambda: held.served)
+    ballot.job.comparison = new_comparison(ballot.job.request)
+    ballot.job.comparison = replace(ballot.job.comparison, errors={room.variants[2].id: "It is not there."})
+    assert room.ask("another", "Hello you").job is ballot.job
+    held.go.set()
+    until(lambda: not ballot.job.active)
+    seen = picture(room, "phone", ballot)
+    assert (seen["ready"], seen["answers"]) == (False, [])
+    assert "Not every model answered" in seen["problem"]
+    assert room.ask("another", "Hello you").job is not ballot.job
+
+
+def test_prompt_typed_while_nothing_was_kept_is_not_kept_later(room, ask):
+    room.rules.free_text = True
+    ask("phone", "My secret sentence")
+    room.rules.keep_prompts = True
+    room.vote("phone", "A")
+    assert room.store.votes()[0].prompt is None
+
+
+def test_refused_question_leaves_the_answers_that_were_there(room, ask, monkeypatch):
+    room.rules.free_text = True
+    ask("phone", "My sentence")
+    monkeypatch.setattr(module, "MAX_LINE", 0)
+    with pytest.raises(BadInput, match="waiting already"):
+        room.ask("phone", "Another")
+    room.vote("phone", "A")
+
+
+def test_curated_prompt_is_answered_to_the_end_when_the_phone_has_left(room, held):
+    ballot = room.ask("phone", "Hello you")
+    picture(room, "phone", ballot)
+    assert ballot.job.watched == math.inf
 
 
 def test_place_and_wait_are_told(room, held):

@@ -20,6 +20,7 @@ from detox_core.export.tables import csv, escaped, latex
         ("R\N{LATIN SMALL LETTER O WITH DIAERESIS}ttger Tekiro\N{LATIN SMALL LETTER G WITH BREVE}lu", "Röttger Tekiroğlu"),
         ("\N{GRINNING FACE}\u05e9", "{[}U+1F600]{[}U+05E9]"),
         ("it\N{RIGHT SINGLE QUOTATION MARK}s \N{LEFT DOUBLE QUOTATION MARK}so\N{RIGHT DOUBLE QUOTATION MARK}", "it's ``so''"),
+        ("Vi\N{LATIN SMALL LETTER E WITH CIRCUMFLEX AND ACUTE}t", "Vi{[}U+1EBF]t"),
         ("a\x00b\nc", "a b c"),
     ],
 )
@@ -80,3 +81,8 @@ def test_many_columns_are_set_small():
 
 def test_csv_has_all_digits():
     assert csv(pd.DataFrame({"a": [1 / 3], "b": ["x,y"]})) == 'a,b\n0.3333333333333333,"x,y"\n'
+
+
+@pytest.mark.parametrize(("cell", "written"), [("=1+1", "'=1+1"), ("@x", "'@x"), ("- you", "'- you"), ("-0.5", "-0.5"), ("a=b", "a=b")])
+def test_spreadsheet_runs_no_text(cell, written):
+    assert csv(pd.DataFrame({"x": [cell]})).splitlines()[1] == written

@@ -77,9 +77,16 @@ def test_rules_hold_at_once_and_keeping_needs_free_text(open_page):
     assert open_page("settings.py").toggle(key="rule_open").value is False
 
 
+def test_other_tabs_rules_are_not_undone(open_page):
+    app, other = open_page("settings.py"), open_page("settings.py")
+    app.toggle(key="rule_open").set_value(False).run()
+    other.toggle(key="rule_free_text").set_value(True).run()
+    assert (room().rules.open, room().rules.free_text) == (False, True)
+
+
 def test_curated_prompts_are_the_presenters(open_page):
     app = open_page("settings.py")
-    app.text_area(key="rule_prompts").set_value("  One thing \n\nAnother\nOne thing\n").run()
+    app.text_area(key="rule_prompts").set_value("  One thing \n\nAno\x02ther\n\x02\nOne thing\n").run()
     assert room().rules.prompts == ("One thing", "Another")
     assert app.text_area(key="rule_prompts").value == "One thing\nAnother"
 

@@ -119,6 +119,38 @@ def test_title_and_note_are_kept_and_another_tab_does_not_undo_them(open_page, s
     assert other.text_input(key="stage-note-b").value == "Ask the room."
 
 
+def test_other_tabs_note_survives_a_change_of_view(open_page, staged):
+    app, other = open_page("stage.py"), open_page("stage.py")
+    app.text_input(key="stage-note-b").input("Ask the room.").run()
+    other.segmented_control(key="stage-view-b").set_value("why").run()
+    (step,) = (step for step in Store().stage().steps if step.comparison.id == "b")
+    assert (step.note, step.view) == ("Ask the room.", "why")
+
+
+def test_undo_keeps_what_was_starred_since(open_page, staged):
+    prompt = read_measurement(DEMO)[1][0].prompt
+    Store().star("demo", prompt.id, "")
+    app = open_page("stage.py")
+    app.button(key="stage-stars").click().run()
+    Store().change_stage(lambda stage: stage.add(Step(replace(SMALL, id="new"))))
+    app.button(key="stage-undo").click().run()
+    Store().star("demo", prompt.id, None)
+    assert order() == ["a", "b", "c", "new"]
+
+
+def test_stage_that_cannot_be_read_is_a_sentence_with_a_way_out(open_page, staged):
+    with Store()._connect() as connection:
+        connection.execute("UPDATE stage SET document = 'broken'")
+    compare = open_page("compare.py")
+    assert not compare.exception
+    assert compare.button(key="star").disabled
+    app = open_page("stage.py")
+    assert not app.exception
+    assert "is not a stage" in app.error[0].value.replace("\\", "")
+    app.button(key="stage-empty").click().run()
+    assert order() == []
+
+
 def test_a_file_takes_the_place_of_the_list_and_can_be_undone(open_page, staged):
     app = open_page("stage.py")
     other = Stage("From a file", (Step(replace(SMALL, id="z")),))

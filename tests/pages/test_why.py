@@ -12,6 +12,7 @@ from detox_core.explain.explanation import Explanation
 from detox_core.explain.likelihood import Likelihood
 from detox_core.explain.methods import METHODS
 from detox_core.explain.why import Why
+from detox_core.export.heatmap import heatmap_figure
 from detox_core.figures.heatmap import first_word, heatmap_data
 from detox_core.figures.matrix import LONGEST, matrix_chart
 from detox_core.figures.steps import MEASURES, marked, steps_chart, steps_frame
@@ -45,6 +46,19 @@ def test_words_of_the_chat_format_are_not_the_persons_own():
 
 def test_difference_needs_one_and_the_same_answer():
     assert not heatmap_data(RECORD, FOUND, "light", difference=True)["difference"]
+
+
+def test_no_difference_to_a_model_that_read_other_words_or_none():
+    longer = replace(SHARED, variant="ft", pieces=("<h>", "Be", " kind", "No", " way"), prompt=3, own=(False, True, True))
+    longer = replace(longer, matrix=MATRIX[[0, 1, 2, 2, 3]])
+    found = replace(FOUND, answer_of="it", explanations={"it": SHARED, "ft": longer}, errors={})
+    data = heatmap_data(RECORD, found, "light", difference=True)
+    assert data["difference"]
+    assert "read other words than IT" in data["rows"][1]["error"]
+    heatmap_figure(data)
+    assert np.isnan(MEASURES["reading"].of(longer, None, 0, SHARED)).all()
+    failed = replace(found, explanations={"ft": longer}, errors={"it": "It cannot."})
+    assert not heatmap_data(RECORD, failed, "light", difference=True)["difference"]
 
 
 @pytest.mark.parametrize(

@@ -122,6 +122,35 @@ def test_a_damaged_step_is_named(how, told):
     assert told in str(caught.value)
 
 
+@pytest.mark.parametrize("number", ["NaN", "Infinity"])
+def test_what_is_no_number_in_json_is_refused(number):
+    text = stage("a").to_json().replace("-0.5", number)
+    with pytest.raises(BadInput, match=f"{number} is not allowed"):
+        read_stage(text)
+
+
+def test_half_a_character_is_refused():
+    text = stage("a").to_json().replace('"Talk"', '"\\ud83d"')
+    with pytest.raises(BadInput, match="half a character"):
+        read_stage(text)
+
+
+def test_numbers_too_large_are_a_damaged_step():
+    with pytest.raises(BadInput, match="step 1 is damaged"):
+        read_stage(changed(lambda step: step["comparison"]["variants"][1].update(interventions=[["aura", 10**400]])))
+
+
+def test_stage_that_cannot_be_read_can_be_emptied(isolated):
+    store = Store()
+    store.change_stage(lambda _: stage("a"))
+    with store._connect() as connection:
+        connection.execute("UPDATE stage SET document = 'broken'")
+    with pytest.raises(BadInput):
+        store.stage()
+    store.empty_stage()
+    assert store.stage() == Stage()
+
+
 def test_twice_the_same_comparison_is_named():
     data = json.loads(stage("a").to_json())
     data["steps"] *= 2
