@@ -156,11 +156,18 @@ def show_step(stage: Stage, number: int, step: Step) -> None:
         with st.container(horizontal=True, vertical_alignment="bottom"):
             # Another tab may have changed them; what is typed here is kept before it is shown.
             state[f"stage-note-{one.id}"], state[f"stage-view-{one.id}"] = step.note, step.view
-            note, view = ({"on_change": edit, "args": (one.id, field)} for field in ("note", "view"))
-            st.text_input("Note", key=f"stage-note-{one.id}", placeholder="what to say", max_chars=500, **note)
+            note, view = (one.id, "note"), (one.id, "view")
+            st.text_input("Note", key=f"stage-note-{one.id}", placeholder="what to say", max_chars=500, on_change=edit, args=note)
             words = "The words an answer hangs on are recorded when this is chosen; from then on W shows them, too."
             st.segmented_control(
-                "Opens with", list(VIEWS), key=f"stage-view-{one.id}", format_func=VIEWS.__getitem__, required=True, help=words, **view
+                "Opens with",
+                list(VIEWS),
+                key=f"stage-view-{one.id}",
+                format_func=VIEWS.__getitem__,
+                required=True,
+                help=words,
+                on_change=edit,
+                args=view,
             )
 
 
