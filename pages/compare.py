@@ -118,7 +118,7 @@ def prompt_box() -> None:
         st.error(literal(state.problem), icon=":material/error:")
     with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
         if examples := list(recorded()):
-            st.pills("Recorded examples", examples, key="chip", on_change=pick_example, format_func=title, width="content")
+            st.pills("Recorded examples", examples, key="chip", on_change=pick_example, format_func=title, wrap=True)
         blurred = "Hover over a word, or reach it with Tab, to read it."
         st.toggle(
             "Blur toxic words",
