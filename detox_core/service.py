@@ -1,5 +1,6 @@
 """One engine for all visitors of a server: a queue, one worker thread, places in line, stop. Imports no torch itself."""
 
+import atexit
 import threading
 import time
 import traceback
@@ -14,6 +15,7 @@ from detox_core.types import Comparison
 if TYPE_CHECKING:
     from detox_core.compare import Pool, Request
 
+LEAVE_SECONDS = 6  # to come to rest when the program ends
 UNWATCHED_SECONDS = 120.0  # a job nobody looks at any more (closed tab) is stopped
 
 State = Literal["queued", "running", "done", "failed"]
@@ -133,6 +135,16 @@ class Service:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="detox-engine", daemon=True)
                 self._thread.start()
+                atexit.register(self._settle)
+
+    def _settle(self) -> None:
+        """Let the worker come to rest before Python ends: a thread that is cut off inside of torch aborts the whole process."""
+        with self._lock:
+            for job in self._line:
+                job.stopping.set()
+        deadline = time.monotonic() + LEAVE_SECONDS
+        while (self._line or not self.ready) and time.monotonic() < deadline:
+            time.sleep(0.05)
 
     def _work(self) -> None:
         from detox_core.models.variants import default_family
